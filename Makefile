@@ -1,0 +1,60 @@
+# Everything happens in .venv; nothing but Python (3.11 or newer) and make has to be there.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+CODE := $(wildcard domain tasks web bench tests)
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint lock clean
+
+help: ## shows this list
+	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z.]+):.*## /make \1\t/' | expand -t 14
+
+run: .venv/.ready ## sets up what is missing and runs the whole pizzeria; Ctrl-C ends it
+	@exec $(BIN)/pizzeria up
+
+test: .venv ## runs every test
+	@$(BIN)/python -m pytest
+
+lint: .venv ## checks style, types, the arrows between packages, and dependencies
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+
+# A folder is no reliable stamp (its time changes with its contents), so files inside are.
+.PHONY: .venv
+.venv: .venv/.ready .venv/.ready-dev ## sets up .venv with everything, tests included
+
+.venv/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo 'Python 3.11 or newer is needed, and "$(PYTHON)" is not: name one, as in make PYTHON=python3.12 $(or $(MAKECMDGOALS),run)' >&2; exit 2; }
+	@echo 'Making .venv with $(PYTHON).'
+	@$(PYTHON) -m venv --clear .venv || { echo 'This Python cannot make a .venv: install its venv package (python3-venv on Debian).' >&2; exit 2; }
+	@touch $@
+
+.venv/.ready: .venv/.python requirements.lock pyproject.toml
+	@echo 'Installing what the pizzeria needs (requirements.lock); the first time takes a minute or two.'
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL) --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
+	@touch $@
+	@echo 'The pizzeria is set up.'
+
+.venv/.ready-dev: .venv/.ready requirements-dev.lock
+	@echo 'Installing what its tests need (requirements-dev.lock).'
+	@$(INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+lock: .venv/.python ## writes both lock files anew from pyproject.toml
+	@$(INSTALL) uv
+	@echo 'Resolving what the pizzeria needs.'
+	@$(COMPILE) --group build pyproject.toml -o requirements.lock
+	@echo 'Resolving what its tests need.'
+	@$(COMPILE) --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+
+clean: ## removes .venv and what tools left behind; the pizzeria's data in var stay
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build *.egg-info
+	find domain tasks web bench tests -name __pycache__ -type d -prune -exec rm -rf {} +

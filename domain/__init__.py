@@ -1,0 +1,1 @@
+"""What the pizzeria knows: events, orders, stock, kitchen, delivery. Imports neither tasks nor web."""

@@ -1,0 +1,12 @@
+"""The pizzeria's database and the one order in which its tables are locked."""
+
+from domain.kernel.unit_of_work import Database
+
+# Whoever locks more than one of these locks them in this order, each once and sorted by key, so that no two deadlock.
+# `kitchen` and `dispatch` are advisory locks: who may load the oven, who may send drivers off.
+LOCK_ORDER = ("reservations", "ingredients", "tickets", "kitchen", "tours", "dispatch", "orders")
+
+
+def connect(url: str, *, connections: int = 5) -> Database:
+    """Give the database at a ``postgresql://`` URL, with a pool of so many connections."""
+    return Database(url, LOCK_ORDER, connections=connections)

@@ -1,0 +1,115 @@
+"""From the pass to the door: tours wait for a free driver, the oldest ready order first; pickups cross the counter."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Row
+
+from domain.events import OrderDelivered, OrderOutForDelivery, OrderReady
+from domain.kernel import clock
+from domain.kernel.unit_of_work import UnitOfWork
+from domain.orders import Order, Orders
+from domain.settings import Settings
+
+ASK_AGAIN = timedelta(seconds=5)
+"""How long an order without a driver waits before it asks again, should no driver who comes free take it first."""
+
+_DISPATCH_LOCK = 2
+
+
+class Dispatch:
+    """Sends ready orders off with free drivers, and hands pickups over."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._drive = timedelta(seconds=settings.drive_seconds)
+        self._drivers = settings.drivers
+        self._auto = settings.delivery == "auto"
+
+    def take(self, work: UnitOfWork, ready: Sequence[OrderReady]) -> dict[str, datetime]:
+        """See these orders on their way; gives when to ask again for each that has not arrived yet."""
+        now = clock.now()
+        ids = [order.order_id for order in ready]
+        self._open(work, ready, now)
+        work.locks("dispatch")
+        work.run("SELECT pg_advisory_xact_lock(:key)", key=_DISPATCH_LOCK)
+        if not self._auto:
+            return {}  # staff see to it
+        self._drive_on(work, ids, now)
+        return self._unfinished(work, ids, now)
+
+    def _open(self, work: UnitOfWork, ready: Sequence[OrderReady], now: datetime) -> None:
+        """Begin a tour for each order; a pickup only waits at the counter for as long as a drive would take."""
+        work.locks("tours")
+        orders = sorted(ready, key=lambda order: order.order_id)
+        work.run(
+            "INSERT INTO tours (order_id, fulfilment, ready_at, due_at)"
+            " SELECT id, fulfilment, :now, CASE WHEN fulfilment = 'pickup' THEN CAST(:due AS timestamptz) END"
+            " FROM unnest(CAST(:ids AS text[]), CAST(:fulfilments AS text[])) AS t (id, fulfilment)"
+            " ON CONFLICT DO NOTHING",
+            ids=[order.order_id for order in orders],
+            fulfilments=[order.fulfilment for order in orders],
+            now=now,
+            due=now + self._drive,
+        )
+
+    def _drive_on(self, work: UnitOfWork, ids: Sequence[str], now: datetime) -> None:
+        arrived = self._arrived(work, now)
+        leaving: dict[str, str] = {}
+        at_once: list[Row[tuple[str, str]]] = []
+        while gone := self._leave(work, now):
+            leaving |= gone
+            if self._drive:
+                break
+            at_once += self._arrived(work, now)
+        orders = Orders(work, [row.order_id for row in [*arrived, *at_once]] + list(leaving))
+        due = now + self._drive
+        orders.advance(
+            leaving,
+            OrderOutForDelivery,
+            lambda order: OrderOutForDelivery(
+                **order.contact, driver_name=leaving[order.id], estimated_delivery_time=due
+            ),
+        )
+        orders.advance([row.order_id for row in [*arrived, *at_once]], OrderDelivered, lambda order: _delivered(order, now))
+
+    def _arrived(self, work: UnitOfWork, now: datetime) -> Sequence[Row[tuple[str, str]]]:
+        """End the tours that are over; their drivers are free again."""
+        return work.run(
+            "UPDATE tours SET state = 'delivered', delivered_at = :now"
+            " WHERE order_id IN (SELECT order_id FROM tours WHERE due_at <= :now"
+            "   AND (state = 'out' OR (state = 'waiting' AND fulfilment = 'pickup'))"
+            "   ORDER BY order_id FOR UPDATE SKIP LOCKED)"
+            " RETURNING order_id",
+            now=now,
+        ).all()
+
+    def _leave(self, work: UnitOfWork, now: datetime) -> dict[str, str]:
+        """Give each free driver the order that has waited longest; gives the driver's name by order."""
+        return {
+            row.order_id: row.name
+            for row in work.run(
+                "WITH free AS (SELECT d.id, d.name, row_number() OVER (ORDER BY d.id) AS n FROM drivers d"
+                "   WHERE d.active AND d.id <= :drivers"
+                "   AND NOT EXISTS (SELECT FROM tours t WHERE t.driver_id = d.id AND t.state = 'out')),"
+                " first AS (SELECT order_id, ready_at FROM tours WHERE state = 'waiting' AND fulfilment = 'delivery'"
+                "   ORDER BY ready_at, order_id LIMIT (SELECT count(*) FROM free) FOR UPDATE SKIP LOCKED),"
+                " waiting AS (SELECT order_id, row_number() OVER (ORDER BY ready_at, order_id) AS n FROM first)"
+                " UPDATE tours t SET state = 'out', driver_id = f.id, departed_at = :now, due_at = :due"
+                " FROM free f JOIN waiting w USING (n) WHERE t.order_id = w.order_id RETURNING t.order_id, f.name",
+                drivers=self._drivers,
+                now=now,
+                due=now + self._drive,
+            )
+        }
+
+    def _unfinished(self, work: UnitOfWork, ids: Iterable[str], now: datetime) -> dict[str, datetime]:
+        return {
+            row.order_id: row.due_at or now + ASK_AGAIN
+            for row in work.run(
+                "SELECT order_id, due_at FROM tours WHERE order_id = ANY(:ids) AND state <> 'delivered'", ids=list(ids)
+            )
+        }
+
+
+def _delivered(order: Order, now: datetime) -> OrderDelivered:
+    return OrderDelivered(**order.contact, fulfilment=order.fulfilment, delivered_at=now)

@@ -1,0 +1,1 @@
+"""Events, their log and the unit of work that records them. Knows no pizza."""

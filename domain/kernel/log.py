@@ -1,0 +1,133 @@
+"""The event log: append-only, numbered without gaps in each stream, read back as events of the present version."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection, Row, text
+
+from domain.kernel.event import Catalogue, Event, Recorded
+from domain.kernel.personal import decrypt, encrypt, make_keys, read_keys
+
+# An event goes on with its stream's correlation; the first of a stream takes that of what caused it.
+_APPEND = text("""
+WITH incoming AS (
+    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:versions AS int[]), CAST(:streams AS text[]),
+        CAST(:data AS text[]), CAST(:correlations AS text[]), CAST(:causes AS uuid[]), CAST(:traces AS text[]))
+        WITH ORDINALITY AS i (id, type, version, stream, data, correlation_id, causation_id, traceparent, n)
+), appended AS (
+    INSERT INTO events (id, type, version, stream, sequence, data, correlation_id, causation_id, traceparent)
+    SELECT i.id, i.type, i.version, i.stream,
+        coalesce(last.sequence, 0) + row_number() OVER (PARTITION BY i.stream ORDER BY i.n), i.data::jsonb,
+        coalesce(last.correlation_id, i.correlation_id), i.causation_id, i.traceparent
+    FROM incoming i
+    LEFT JOIN LATERAL (
+        SELECT e.sequence, e.correlation_id FROM events e WHERE e.stream = i.stream ORDER BY e.sequence DESC LIMIT 1
+    ) last ON true
+    ORDER BY i.n
+    RETURNING position
+)
+INSERT INTO outbox (position) SELECT position FROM appended
+""")
+
+COLUMNS = """e.position, e.id, e.type, e.version, e.stream, e.sequence, e.data::text AS data,
+    e.correlation_id, e.causation_id, e.traceparent, e.recorded_at"""
+"""What ``decode`` wants of a row of ``events e``."""
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """An event about to be appended."""
+
+    event: Event
+    id: UUID
+    correlation_id: str
+    causation_id: UUID | None
+    traceparent: str | None
+
+
+def append(connection: Connection, pending: Sequence[Pending]) -> None:
+    """Append events to their streams and hand them to the outbox, in one statement.
+
+    Whoever appends to a stream must hold the lock of the row that the stream is about; a race that breaks this rule
+    ends in a unique violation, never in a gap.
+    """
+    if not pending:
+        return
+    subjects = {str(getattr(p.event, p.event.subject)) for p in pending if p.event.personal}
+    keys = make_keys(connection, subjects)
+    connection.execute(
+        _APPEND,
+        {
+            "ids": [p.id for p in pending],
+            "types": [type(p.event).__name__ for p in pending],
+            "versions": [p.event.version for p in pending],
+            "streams": [p.event.stream_name for p in pending],
+            "data": [_encode(p.event, keys) for p in pending],
+            "correlations": [p.correlation_id for p in pending],
+            "causes": [p.causation_id for p in pending],
+            "traces": [p.traceparent for p in pending],
+        },
+    )
+
+
+def _encode(event: Event, keys: Any) -> str:
+    data = msgspec.to_builtins(event)
+    if event.personal:
+        key = keys[str(getattr(event, event.subject))]
+        for field in event.personal:
+            if data[field] is not None:
+                data[field] = encrypt(data[field], key)
+    return msgspec.json.encode(data).decode()
+
+
+def decode(connection: Connection, catalogue: Catalogue, rows: Sequence[Row[Any]]) -> list[Recorded[Event] | Exception]:
+    """Make events of rows that hold COLUMNS; an exception stands in the place of one that cannot be read."""
+    stored = [msgspec.json.decode(row.data) for row in rows]
+    subjects = {
+        str(data.get(kind.subject))
+        for row, data in zip(rows, stored, strict=True)
+        if (kind := catalogue.types.get(row.type)) and kind.personal
+    }
+    keys = read_keys(connection, subjects)
+    return [_decode(catalogue, row, data, keys) for row, data in zip(rows, stored, strict=True)]
+
+
+def _decode(catalogue: Catalogue, row: Row[Any], data: dict[str, Any], keys: Any) -> Recorded[Event] | Exception:
+    kind = catalogue.types.get(row.type)
+    if kind and kind.personal:
+        key = keys.get(str(data.get(kind.subject)))
+        for field in kind.personal:
+            if field in data:
+                data[field] = decrypt(data[field], key)
+    try:
+        event = catalogue.decode(row.type, row.version, data)
+    except Exception as unreadable:  # whatever an upcaster raises is the event's trouble, not its batch's
+        return unreadable
+    return Recorded(
+        event,
+        row.position,
+        row.id,
+        row.sequence,
+        row.correlation_id,
+        row.causation_id,
+        row.traceparent,
+        row.recorded_at,
+    )
+
+
+def read_stream(connection: Connection, catalogue: Catalogue, stream: str, after: int = 0) -> list[Recorded[Event]]:
+    """Give the events of one stream in their order, those after a sequence number if one is given.
+
+    Raises UnknownEventError or msgspec.ValidationError for an event that cannot be read.
+    """
+    rows = connection.execute(
+        text(f"SELECT {COLUMNS} FROM events e WHERE e.stream = :stream AND e.sequence > :after ORDER BY e.sequence"),  # noqa: S608
+        {"stream": stream, "after": after},
+    ).all()
+    found: list[Recorded[Event]] = []
+    for event in decode(connection, catalogue, rows):
+        if isinstance(event, Exception):
+            raise event
+        found.append(event)
+    return found

@@ -1,0 +1,157 @@
+"""The unit of work: one transaction, the locks it takes, and the events that it records."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+import uuid_utils.compat
+from sqlalchemy import Connection, CursorResult, Engine, create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError
+
+from domain.kernel import log
+from domain.kernel.event import Event, Recorded
+
+_logger = structlog.get_logger(__name__)
+
+# A frozen or vanished process must free its locks by itself: transaction_timeout exists from PostgreSQL 17 on.
+_SESSION = (
+    "-c timezone=UTC -c idle_in_transaction_session_timeout=15s -c transaction_timeout=35s -c lock_timeout=5s"
+)
+_CONFLICTS = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
+
+
+class LockOrderError(Exception):
+    """Code locks tables in another order than the declared one; two of its kind could deadlock."""
+
+
+class UnitOfWork:
+    """One transaction: its effects and the events it records commit together or not at all."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        lock_order: Sequence[str],
+        *,
+        correlation_id: str,
+        causes: Sequence[Recorded[Event]] = (),
+        traceparent: str | None = None,
+    ) -> None:
+        self.connection = connection
+        self.postponed: dict[int, datetime] = {}
+        self.after_commit: list[Callable[[], None]] = []
+        self._lock_order = lock_order
+        self._locked = -1
+        self._correlation_id = correlation_id
+        self._traceparent = traceparent
+        self._causes = causes
+        self._cause_of = {cause.event.identity: cause for cause in causes}
+        self._positions = {id(cause.event): cause.position for cause in causes}
+        self._pending: list[log.Pending] = []
+
+    def run(self, sql: str, **values: Any) -> CursorResult[Any]:
+        """Run one SQL statement with named values."""
+        return self.connection.execute(text(sql), values)
+
+    def locks(self, table: str) -> None:
+        """Announce that the next statement locks rows of this table, all that will be changed, sorted by key.
+
+        Raises LockOrderError when a table that comes later, or this one, was locked before.
+        """
+        rank = self._lock_order.index(table)
+        if rank <= self._locked:
+            held = self._lock_order[self._locked]
+            raise LockOrderError(f"{table} must be locked before {held}: lock everything first, in the declared order.")
+        self._locked = rank
+
+    def record(self, event: Event) -> UUID:
+        """Record what happened; it is appended to its stream, and delivered, if the transaction commits."""
+        cause = self._cause_of.get(event.identity) or (self._causes[-1] if self._causes else None)
+        pending = log.Pending(
+            event,
+            uuid_utils.compat.uuid7(),
+            cause.correlation_id if cause else self._correlation_id,
+            cause.id if cause else None,
+            (cause.traceparent if cause else None) or self._traceparent,
+        )
+        self._pending.append(pending)
+        return pending.id
+
+    def postpone(self, event: Event, until: datetime) -> None:
+        """Ask for an event to be delivered here again, not before a time. This is no failure and is not counted."""
+        self.postponed[self._positions[id(event)]] = until
+
+    def flush(self) -> None:
+        """Append what was recorded; called once, as the last thing before the commit."""
+        log.append(self.connection, self._pending)
+        self._pending.clear()
+
+
+class Database:
+    """The pizzeria's PostgreSQL."""
+
+    def __init__(self, url: str, lock_order: Sequence[str], *, connections: int = 5) -> None:
+        """Prepare a pool of so many connections; none is opened yet."""
+        self.lock_order = lock_order
+        self.engine: Engine = create_engine(
+            make_url(url).set(drivername="postgresql+psycopg"),
+            pool_size=connections,
+            max_overflow=connections,
+            pool_timeout=5,
+            pool_pre_ping=True,
+            connect_args={
+                "options": _SESSION,
+                "connect_timeout": 5,
+                "tcp_user_timeout": 10_000,
+                "keepalives_idle": 10,
+                "application_name": "pizzeria",
+            },
+        )
+
+    def unit_of_work(self, connection: Connection, *, causes: Sequence[Recorded[Event]]) -> UnitOfWork:
+        """Give a unit of work in a transaction that its caller flushes and commits; events in it cause what it records."""
+        return UnitOfWork(connection, self.lock_order, correlation_id=causes[0].correlation_id, causes=causes)
+
+    @contextmanager
+    def begin(self, correlation_id: str, *, traceparent: str | None = None) -> Iterator[UnitOfWork]:
+        """Run one unit of work; commits at the end of the block, rolls back when it raises."""
+        with self.engine.begin() as connection:
+            work = UnitOfWork(connection, self.lock_order, correlation_id=correlation_id, traceparent=traceparent)
+            yield work
+            work.flush()
+        run_after_commit(work)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection for reading; nothing done on it is kept."""
+        with self.engine.connect() as connection:
+            yield connection
+
+
+def run_after_commit(work: UnitOfWork) -> None:
+    """Do what was to be done once the work is safe. What fails here is logged: a durable timer must stand behind it."""
+    for action in work.after_commit:
+        try:
+            action()
+        except Exception as error:
+            _logger.warning("after_commit_failed", error=type(error).__name__)
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Tell whether a transaction failed only because another one was in its way: run it again."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return isinstance(error, DBAPIError) and state in _CONFLICTS
+
+
+def is_connection_loss(error: BaseException) -> bool:
+    """Tell whether the database, rather than the work, is at fault: it is away, starting, stopping or full."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, TimeoutError) or type(error).__name__ == "TimeoutError"
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    return error.connection_invalidated or state[:2] in {"08", "57", "53"} or (not state and _is_operational(error))
+
+
+def _is_operational(error: DBAPIError) -> bool:
+    return type(error).__name__ in {"OperationalError", "InterfaceError"}

@@ -1,0 +1,216 @@
+"""What customers are told: the texts, and a row for every message with its state."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.numbers import format_currency
+from sqlalchemy import Connection, text
+
+from domain.events import (
+    MessageEvent,
+    MessageRequeued,
+    OrderCancelled,
+    OrderDelivered,
+    OrderEvent,
+    OrderOutForDelivery,
+    OrderPlaced,
+    OrderReady,
+)
+from domain.kernel import clock
+from domain.kernel.unit_of_work import UnitOfWork
+from domain.settings import Settings
+
+
+class UnknownMessageError(Exception):
+    """There is no such message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message to one customer; ``recipient`` is a number in E.164 form or an e-mail address."""
+
+    key: str
+    channel: str
+    about: str
+    order_id: str
+    customer_id: str
+    recipient: str
+    body: str
+    subject: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """A message and what became of it."""
+
+    key: str
+    order_id: str
+    channel: str
+    about: str
+    recipient: str
+    subject: str | None
+    body: str
+    state: str
+    attempts: int
+    answer: str | None
+    created_at: datetime
+    sent_at: datetime | None
+
+
+class Texts:
+    """The texts, in the shop's currency and time zone. Plain text: nothing in them is ever read as markup."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._zone = ZoneInfo(settings.timezone)
+
+    def sms(self, event: OrderEvent) -> str:
+        """Give the text for an event."""
+        return _SMS[type(event)](self, event)
+
+    def confirmation(self, placed: OrderPlaced) -> tuple[str, str]:
+        """Give subject and body of the mail that confirms an order."""
+        lines = [
+            f"  {item.quantity} x {item.name}, {item.size}"
+            + (f", with {', '.join(item.toppings)}" if item.toppings else "")
+            + (f" ({item.note})" if item.note else "")
+            + f"  {self._money(item.unit_price * item.quantity, placed.currency)}"
+            for item in placed.items
+        ]
+        where = f"Delivery to: {placed.delivery_address}" if placed.fulfilment == "delivery" else "You collect it."
+        body = "\n".join(
+            [
+                f"Hello {placed.customer_name or 'there'},",
+                "",
+                f"thank you for order {code_of(placed)}:",
+                "",
+                *lines,
+                "",
+                f"Total: {self._money(placed.total_amount, placed.currency)}, to be paid in {placed.payment}.",
+                f"Estimated time: {self._time(placed.estimated_delivery_time)}.",
+                where,
+                "",
+                "Mario's Pizzeria",
+            ]
+        )
+        return f"Order {code_of(placed)} confirmed", body
+
+    def cancellation(self, cancelled: OrderCancelled) -> tuple[str, str]:
+        """Give subject and body of the mail that tells of a cancelled order."""
+        body = (
+            f"Hello {cancelled.customer_name or 'there'},\n\norder {code_of(cancelled)} was cancelled:"
+            f" {cancelled.reason}\nYou pay nothing.\n\nMario's Pizzeria"
+        )
+        return f"Order {code_of(cancelled)} cancelled", body
+
+    def _placed(self, event: OrderPlaced) -> str:
+        what = "delivery" if event.fulfilment == "delivery" else "pickup"
+        return (
+            f"Order {code_of(event)} confirmed. Total {self._money(event.total_amount, event.currency)}."
+            f" Estimated {what}: {self._time(event.estimated_delivery_time)}. We tell you when your pizza is ready."
+        )
+
+    def _ready(self, event: OrderReady) -> str:
+        if event.fulfilment == "pickup":
+            return f"Order {code_of(event)} is ready! {event.pickup_instructions}"
+        return f"Order {code_of(event)} is ready and leaves for your door soon."
+
+    def _out(self, event: OrderOutForDelivery) -> str:
+        return (
+            f"Order {code_of(event)} is on its way with {event.driver_name},"
+            f" at your door about {self._time(event.estimated_delivery_time)}."
+        )
+
+    def _delivered(self, event: OrderDelivered) -> str:
+        return f"Order {code_of(event)} was handed over. Buon appetito!"
+
+    def _cancelled(self, event: OrderCancelled) -> str:
+        return f"Order {code_of(event)} was cancelled: {event.reason} You pay nothing."
+
+    def _time(self, at: datetime) -> str:
+        return at.astimezone(self._zone).strftime("%H:%M")
+
+    @staticmethod
+    def _money(amount: Any, currency: str) -> str:
+        return format_currency(amount, currency, locale="en_US")
+
+
+_SMS: Mapping[type[OrderEvent], Callable[[Texts, Any], str]] = {
+    OrderPlaced: Texts._placed,
+    OrderReady: Texts._ready,
+    OrderOutForDelivery: Texts._out,
+    OrderDelivered: Texts._delivered,
+    OrderCancelled: Texts._cancelled,
+}
+
+
+def code_of(event: OrderEvent | MessageEvent) -> str:
+    """Give the order's short name."""
+    return event.order_id[:6].upper()
+
+
+_WRITE = text("""
+INSERT INTO messages (key, order_id, customer_id, channel, about, recipient, subject, body, state, attempts, answer,
+    created_at, sent_at)
+VALUES (:key, :order_id, :customer_id, :channel, :about, :recipient, :subject, :body, :state, :attempts, :answer,
+    :now, :sent_at)
+ON CONFLICT (key) DO UPDATE SET state = excluded.state, attempts = excluded.attempts, answer = excluded.answer,
+    sent_at = excluded.sent_at
+""")
+
+
+def write_down(work: UnitOfWork, outcomes: Sequence[tuple[Message, str, int, str | None]]) -> None:
+    """Write what became of messages: each with its state, the number of attempts and the provider's answer."""
+    now = clock.now()
+    if outcomes:
+        work.connection.execute(
+            _WRITE,
+            [
+                {name: getattr(message, name) for name in Message.__dataclass_fields__}
+                | {
+                    "state": state,
+                    "attempts": attempts,
+                    "answer": answer,
+                    "now": now,
+                    "sent_at": now if state == "sent" else None,
+                }
+                for message, state, attempts, answer in sorted(outcomes, key=lambda outcome: outcome[0].key)
+            ],
+        )
+
+
+def request_again(work: UnitOfWork, key: str, requested_by: str) -> str:
+    """Have a message sent once more, as a message of its own; gives its order's id. Raises UnknownMessageError."""
+    row = work.run("SELECT * FROM messages WHERE key = :key", key=key).one_or_none()
+    if row is None:
+        raise UnknownMessageError("There is no such message.")
+    work.record(
+        MessageRequeued(
+            message_key=row.key,
+            order_id=row.order_id,
+            customer_id=row.customer_id,
+            customer_phone=row.recipient if row.channel == "sms" else None,
+            customer_email=row.recipient if row.channel == "email" else None,
+            about=row.about,
+            subject=row.subject,
+            body=row.body,
+            channel=row.channel,
+            requested_by=requested_by,
+        )
+    )
+    return str(row.order_id)
+
+
+def recent(connection: Connection, *, order_id: str | None = None, limit: int = 100) -> list[MessageRow]:
+    """Read the newest messages, of one order if one is given."""
+    columns = ", ".join(MessageRow.__dataclass_fields__)
+    rows = connection.execute(
+        text(
+            f"SELECT {columns} FROM messages WHERE CAST(:order AS text) IS NULL OR order_id = :order"  # noqa: S608
+            " ORDER BY created_at DESC, key LIMIT :limit"
+        ),
+        {"order": order_id, "limit": limit},
+    )
+    return [MessageRow(*row) for row in rows]

@@ -1,0 +1,390 @@
+"""Orders: pricing, placing, their states and who may change them. Saving one knows no kitchen, stock or message."""
+
+import hashlib
+import math
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Connection, text
+
+from domain.customers import Contact, find_or_add
+from domain.events import (
+    OrderCancelled,
+    OrderCookingStarted,
+    OrderDelivered,
+    OrderEvent,
+    OrderItem,
+    OrderOutForDelivery,
+    OrderPlaced,
+    OrderReady,
+)
+from domain.kernel import clock
+from domain.kernel.unit_of_work import UnitOfWork
+from domain.menu import Menu
+from domain.settings import Settings
+
+E = TypeVar("E", bound=OrderEvent)
+
+MAX_LINES = 50
+MAX_PIZZAS = 100
+
+CENT = Decimal("0.01")
+
+# What an order may become: event → the states it may come from, the state it leads to.
+TRANSITIONS: Mapping[type[OrderEvent], tuple[frozenset[str], str]] = {
+    OrderPlaced: (frozenset(), "placed"),
+    OrderCookingStarted: (frozenset({"placed"}), "cooking"),
+    OrderReady: (frozenset({"cooking"}), "ready"),
+    OrderOutForDelivery: (frozenset({"ready"}), "out_for_delivery"),
+    OrderDelivered: (frozenset({"ready", "out_for_delivery"}), "delivered"),
+    OrderCancelled: (frozenset({"placed"}), "cancelled"),
+}
+TERMINAL = frozenset({"delivered", "cancelled"})
+
+
+class OrderError(Exception):
+    """An order cannot be what it is asked to be."""
+
+
+class InvalidOrderError(OrderError):
+    """What was asked for cannot be ordered. ``problems`` maps a field, such as ``items.0.pizza``, to what is wrong."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{field}: {problem}" for field, problem in problems.items()))
+        self.problems = problems
+
+
+class KeyReusedError(OrderError):
+    """The idempotency key was used before, for another order."""
+
+
+class UnknownOrderError(OrderError):
+    """There is no such order."""
+
+
+class TooLateError(OrderError):
+    """The order has gone too far for this change."""
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of what is asked for: so many pizzas of a kind."""
+
+    pizza: str
+    size: str
+    quantity: int
+    toppings: tuple[str, ...] = ()
+    note: str | None = None
+
+
+class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What a customer asks for, well formed but not yet known to be on the menu."""
+
+    contact: Contact
+    fulfilment: str
+    payment: str
+    lines: tuple[Line, ...]
+    address: str | None = None
+    note: str | None = None
+
+    def digest(self) -> bytes:
+        """Tell two requests apart that came with one idempotency key."""
+        return hashlib.sha256(msgspec.json.encode(self)).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order as it stands. Money in ``currency``; times are UTC."""
+
+    id: str
+    customer_id: str
+    status: str
+    fulfilment: str
+    payment: str
+    name: str
+    phone: str
+    email: str | None
+    address: str | None
+    note: str | None
+    items: tuple[OrderItem, ...]
+    subtotal: Decimal
+    tax: Decimal
+    total: Decimal
+    currency: str
+    placed_at: datetime
+    estimated_ready_time: datetime
+    estimated_delivery_time: datetime
+    cooking_at: datetime | None = None
+    ready_at: datetime | None = None
+    out_for_delivery_at: datetime | None = None
+    delivered_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    cancelled_reason: str | None = None
+
+    @property
+    def code(self) -> str:
+        """The short name that people say and write on boxes."""
+        return self.id[:6].upper()
+
+    @property
+    def contact(self) -> dict[str, Any]:
+        """The fields that every event of this order bears."""
+        return {
+            "order_id": self.id,
+            "customer_id": self.customer_id,
+            "customer_name": self.name,
+            "customer_phone": self.phone,
+            "customer_email": self.email,
+        }
+
+    def may(self, event_type: type[OrderEvent]) -> bool:
+        """Tell whether this can happen to the order now; a delivery is never handed over the counter."""
+        sources, _ = TRANSITIONS[event_type]
+        if event_type is OrderDelivered and self.fulfilment == "delivery":
+            return self.status == "out_for_delivery"
+        if event_type is OrderOutForDelivery and self.fulfilment == "pickup":
+            return False
+        return self.status in sources
+
+
+_COLUMNS = tuple(Order.__dataclass_fields__)
+_AS_PLACED = _COLUMNS[: _COLUMNS.index("cooking_at")]
+
+
+def price(new: NewOrder, menu: Menu) -> tuple[OrderItem, ...]:
+    """Price what is asked for by the menu. Raises InvalidOrderError with a problem per field."""
+    problems: dict[str, str] = {}
+    items = []
+    for index, line in enumerate(new.lines):
+        field = f"items.{index}"
+        pizza = menu.pizzas.get(line.pizza)
+        unknown = [topping for topping in line.toppings if topping not in menu.toppings]
+        if pizza is None:
+            problems[f"{field}.pizza"] = "There is no such pizza on the menu."
+        elif pizza.sold_out:
+            problems[f"{field}.pizza"] = f"{pizza.name} is sold out."
+        elif line.size not in pizza.prices:
+            problems[f"{field}.size"] = f"{pizza.name} does not come in this size."
+        for topping in unknown:
+            problems[f"{field}.toppings.{line.toppings.index(topping)}"] = "There is no such topping."
+        if pizza is None or unknown or line.size not in pizza.prices:
+            continue
+        extras = sum((menu.toppings[topping].price for topping in line.toppings), Decimal(0))
+        items.append(
+            OrderItem(
+                pizza=pizza.id,
+                name=pizza.name,
+                size=line.size,
+                quantity=line.quantity,
+                unit_price=pizza.prices[line.size] + extras,
+                toppings=line.toppings,
+                note=line.note,
+            )
+        )
+    if problems:
+        raise InvalidOrderError(problems)
+    return tuple(items)
+
+
+def preparation_time(items: Iterable[OrderItem], menu: Menu, settings: Settings) -> timedelta:
+    """Estimate how long the kitchen takes: one bake, and a tenth of it more for each pizza, a larger one counting more.
+
+    A pizza of the smallest size counts 1, of the next 1.25, and so on. Whole seconds, at least one.
+    """
+    weight = {size: 1 + 0.25 * rank for rank, size in enumerate(menu.sizes)}
+    hands = sum(weight.get(item.size, 1) * item.quantity for item in items)
+    return timedelta(seconds=max(1, math.ceil(settings.bake_seconds * (1 + hands / 10))))
+
+
+_INSERT = text("""
+INSERT INTO orders (id, customer_id, status, fulfilment, payment, name, phone, email, address, note, items,
+    subtotal, tax, total, currency, placed_at, estimated_ready_time, estimated_delivery_time,
+    idempotency_key, request_hash)
+VALUES (:id, :customer_id, 'placed', :fulfilment, :payment, :name, :phone, :email, :address, :note,
+    CAST(:items AS jsonb), :subtotal, :tax, :total, :currency, :placed_at, :estimated_ready_time,
+    :estimated_delivery_time, :key, :hash)
+ON CONFLICT (idempotency_key) DO NOTHING
+""")
+
+
+def place(work: UnitOfWork, new: NewOrder, menu: Menu, settings: Settings, key: str | None = None) -> tuple[Order, bool]:
+    """Save an order and record that it was placed. Gives the order, and whether it is new.
+
+    With an idempotency key that was used for the same request, gives that order as it was first placed; parallel
+    requests wait for each other. Raises InvalidOrderError, or KeyReusedError where the key was another request's.
+    """
+    items = price(new, menu)
+    customer_id, returning = find_or_add(work.connection, new.contact)
+    now = clock.now()
+    ready = now + preparation_time(items, menu, settings)
+    drive = timedelta(seconds=settings.drive_seconds) if new.fulfilment == "delivery" else timedelta()
+    subtotal = sum((item.unit_price * item.quantity for item in items), Decimal(0)).quantize(CENT)
+    tax = (subtotal * settings.tax_rate).quantize(CENT, ROUND_HALF_UP)
+    order = Order(
+        id=secrets.token_hex(16),
+        customer_id=customer_id,
+        status="placed",
+        fulfilment=new.fulfilment,
+        payment=new.payment,
+        name=new.contact.name,
+        phone=new.contact.phone,
+        email=new.contact.email,
+        address=new.address,
+        note=new.note,
+        items=items,
+        subtotal=subtotal,
+        tax=tax,
+        total=subtotal + tax,
+        currency=settings.currency,
+        placed_at=now,
+        estimated_ready_time=ready,
+        estimated_delivery_time=ready + drive,
+    )
+    row = {name: getattr(order, name) for name in _AS_PLACED if name != "items"}
+    added = work.connection.execute(
+        _INSERT,
+        row | {"items": msgspec.json.encode(items).decode(), "key": key, "hash": new.digest() if key else None},
+    )
+    if added.rowcount != 1:
+        return _placed_before(work.connection, str(key), new.digest()), False
+    work.record(_placed(order, returning))
+    return order, True
+
+
+def _placed(order: Order, returning: bool) -> OrderPlaced:
+    return OrderPlaced(
+        **order.contact,
+        items=order.items,
+        total_amount=order.total,
+        currency=order.currency,
+        fulfilment=order.fulfilment,
+        payment=order.payment,
+        delivery_address=order.address,
+        estimated_ready_time=order.estimated_ready_time,
+        estimated_delivery_time=order.estimated_delivery_time,
+        placed_at=order.placed_at,
+        returning_customer=returning,
+    )
+
+
+def _placed_before(connection: Connection, key: str, digest: bytes) -> Order:
+    found = connection.execute(
+        text("SELECT id, request_hash FROM orders WHERE idempotency_key = :key"), {"key": key}
+    ).one()
+    if bytes(found.request_hash) != digest:
+        raise KeyReusedError("This Idempotency-Key was used for another order: make a new key for each order.")
+    return _as_placed(get(connection, found.id))
+
+
+def _as_placed(order: Order) -> Order:
+    """Give the order as the first answer showed it."""
+    first = {name: getattr(order, name) for name in _AS_PLACED}
+    return Order(**(first | {"status": "placed"}))
+
+
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM orders "  # noqa: S608 - names of this class, no input
+
+
+def _order(row: Any) -> Order:
+    values = dict(row._mapping)
+    values["items"] = msgspec.convert(values["items"], tuple[OrderItem, ...])
+    return Order(**values)
+
+
+def get(connection: Connection, order_id: str) -> Order:
+    """Read an order. Raises UnknownOrderError."""
+    row = connection.execute(text(_SELECT + "WHERE id = :id"), {"id": order_id}).one_or_none()
+    if row is None:
+        raise UnknownOrderError("There is no such order.")
+    return _order(row)
+
+
+def open_orders(connection: Connection, limit: int = 200) -> list[Order]:
+    """Read the orders that are neither delivered nor cancelled, the oldest first."""
+    rows = connection.execute(
+        text(_SELECT + "WHERE status NOT IN ('delivered', 'cancelled') ORDER BY placed_at LIMIT :limit"),
+        {"limit": limit},
+    )
+    return [_order(row) for row in rows]
+
+
+class Orders:
+    """The orders that a unit of work changes: locked all at once, then moved along."""
+
+    def __init__(self, work: UnitOfWork, ids: Iterable[str]) -> None:
+        """Lock these orders, sorted; those that do not exist are left out."""
+        self._work = work
+        work.locks("orders")
+        wanted = sorted(set(ids))
+        rows = work.connection.execute(
+            text(_SELECT + "WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"), {"ids": wanted}
+        )
+        self._orders = {row.id: _order(row) for row in rows}
+
+    def __getitem__(self, order_id: str) -> Order:
+        """Give one of the locked orders."""
+        return self._orders[order_id]
+
+    def which(self, status: str) -> list[str]:
+        """Tell which of the locked orders are in a state."""
+        return [order.id for order in self._orders.values() if order.status == status]
+
+    def advance(self, ids: Iterable[str], event_type: type[E], happened: Callable[[Order], E]) -> list[str]:
+        """Let those orders to which this may happen take the step, and record it; gives their ids."""
+        now = clock.now()
+        moving = [self._orders[i] for i in ids if i in self._orders and self._orders[i].may(event_type)]
+        if not moving:
+            return []
+        events = [happened(order) for order in moving]
+        self._save(event_type, moving, now, events)
+        for event in events:
+            self._work.record(event)
+        return [order.id for order in moving]
+
+    def _save(
+        self, event_type: type[OrderEvent], moving: Sequence[Order], now: datetime, events: Sequence[OrderEvent]
+    ) -> None:
+        _, status = TRANSITIONS[event_type]
+        reason = events[0].reason if isinstance(events[0], OrderCancelled) else None
+        self._work.run(
+            f"UPDATE orders SET status = :status, {status}_at = :now, cancelled_reason = :reason"  # noqa: S608
+            " WHERE id = ANY(:ids)",
+            status=status,
+            now=now,
+            reason=reason,
+            ids=[order.id for order in moving],
+        )
+        for order in moving:
+            self._orders[order.id] = replace(order, status=status, cancelled_reason=reason, **{f"{status}_at": now})
+
+
+def cancel(work: UnitOfWork, order_id: str, reason: str, cancelled_by: str) -> Order:
+    """Cancel an order that is not cooking yet; cancelling it once more changes nothing.
+
+    Raises UnknownOrderError, or TooLateError once it cooks.
+    """
+    locked = Orders(work, [order_id])
+    order = get(work.connection, order_id)
+    if order.status == "cancelled":
+        return order
+    if not cancel_all(locked, {order_id: reason}, cancelled_by):
+        raise TooLateError("The order is already being made and can no longer be cancelled.")
+    return locked[order_id]
+
+
+def cancel_all(orders: Orders, reasons: Mapping[str, str], cancelled_by: str) -> list[str]:
+    """Cancel those of these orders that are not cooking yet, each for its reason; gives their ids."""
+    done: list[str] = []
+    for order_id, reason in reasons.items():
+        done += orders.advance(
+            [order_id],
+            OrderCancelled,
+            lambda order, why=reason: OrderCancelled(
+                **order.contact, reason=why, cancelled_by=cancelled_by, cancelled_at=clock.now()
+            ),
+        )
+    return done

@@ -1,0 +1,217 @@
+"""Every setting, read from the environment in this one place.
+
+Each field is the variable ``PIZZERIA_<FIELD>``; a secret may also be given as ``PIZZERIA_<FIELD>_FILE``, the path of a
+file that holds it (Docker and systemd hand out secrets so).
+"""
+
+import json
+import os
+import re
+import secrets
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from babel.numbers import is_currency
+from phonenumbers import SUPPORTED_REGIONS
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings import SettingsError as SourceError
+
+PREFIX = "PIZZERIA_"
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message says which and what to write instead."""
+
+
+class _FileOrEnv(EnvSettingsSource):
+    """Reads ``NAME_FILE`` where ``NAME`` itself is not set."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        value, key, is_complex = super().get_field_value(field, field_name)
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        if value is None and path:
+            try:
+                value = Path(path).read_text().strip()
+            except OSError as error:
+                problem = f"{PREFIX}{field_name.upper()}_FILE: cannot read {path}: {error.strerror}."
+                raise SettingsError(problem) from error
+        return value, key, is_complex
+
+
+class Settings(BaseSettings):
+    """The pizzeria's configuration. Seconds are seconds, money is Decimal, URLs are whole URLs."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", env_ignore_empty=True)
+
+    home: Path = Path("var")
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=1, le=65535)
+    flower_port: int = Field(5555, ge=1, le=65535)
+
+    database_url: SecretStr | None = None
+    broker_url: SecretStr | None = None
+    results_url: SecretStr | None = None
+    bus: Literal["celery", "memory"] = "celery"
+
+    staff_password: SecretStr | None = None
+    flower_password: SecretStr | None = None
+    secret_key: SecretStr | None = None
+
+    bake_seconds: float = Field(10, ge=0, le=3600)
+    drive_seconds: float = Field(10, ge=0, le=3600)
+    oven_capacity: int = Field(10, ge=1, le=100_000)
+    drivers: int = Field(3, ge=1, le=10_000)
+    kitchen: Literal["auto", "staff"] = "auto"
+    delivery: Literal["auto", "staff"] = "auto"
+    stock: Literal["seeded", "ample"] = "seeded"
+    rate_limits: Literal["on", "off"] = "on"
+    oven: str = Field("real", pattern=r"^(real|faulty(:[a-z-]+)?)$")
+
+    smtp_url: SecretStr = SecretStr("console")
+    sms: Literal["console", "faulty"] = "console"
+    mail_from: str = "Mario's Pizzeria <orders@marios.example>"
+
+    currency: str = "USD"
+    region: str = "US"
+    timezone: str = "UTC"
+    tax_rate: Decimal = Field(Decimal(0), ge=0, lt=1)
+
+    web_workers: int = Field(2, ge=1, le=64)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **more: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take arguments first, then the environment and the files it names."""
+        return (more["init_settings"], _FileOrEnv(settings_cls))
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("give a time zone's name, for example Europe/Rome") from error
+        return name
+
+    @field_validator("currency")
+    @classmethod
+    def _known_currency(cls, code: str) -> str:
+        if not is_currency(code):
+            raise ValueError("give a currency's three-letter code, for example USD")
+        return code
+
+    @field_validator("region")
+    @classmethod
+    def _known_region(cls, code: str) -> str:
+        if code not in SUPPORTED_REGIONS:
+            raise ValueError("give a country's two-letter code, for example US")
+        return code
+
+    @property
+    def embedded_database(self) -> bool:
+        """Whether the pizzeria runs its own PostgreSQL."""
+        return self.database_url is None
+
+    @property
+    def embedded_broker(self) -> bool:
+        """Whether the pizzeria runs its own Redis."""
+        return self.broker_url is None
+
+    def database(self) -> str:
+        """Give the URL of the database: the configured one, or what ``pizzeria services`` wrote down.
+
+        Raises SettingsError when neither is there.
+        """
+        return self.database_url.get_secret_value() if self.database_url else self._service("database_url")
+
+    def broker(self) -> str:
+        """Give the URL of the broker: the configured one, or what ``pizzeria services`` wrote down."""
+        return self.broker_url.get_secret_value() if self.broker_url else self._service("broker_url")
+
+    def results(self) -> str:
+        """Give the URL of the Redis that keeps chord results and carries live hints: the broker's, if it is a Redis."""
+        if self.results_url:
+            return self.results_url.get_secret_value()
+        broker = self.broker()
+        if not broker.startswith(("redis", "unix", "socket")):
+            raise SettingsError(
+                "PIZZERIA_RESULTS_URL is required with this broker: chords keep their results in Redis."
+            )
+        return broker
+
+    def secret(self, name: Literal["staff_password", "flower_password", "secret_key"]) -> str:
+        """Give a secret: the configured one, or one made up once and kept in ``HOME/<name>``, mode 0600."""
+        given: SecretStr | None = getattr(self, name)
+        if given:
+            return given.get_secret_value()
+        path = self.home / name
+        if not path.exists():
+            self.home.mkdir(parents=True, exist_ok=True)
+            self._write_secret(path, secrets.token_urlsafe(12 if name.endswith("password") else 32))
+        return path.read_text().strip()
+
+    @staticmethod
+    def retry_of(handler: str) -> dict[str, float]:
+        """Give the retry numbers that PIZZERIA_RETRY_<HANDLER> changes, written like ``times=3,first=0.5,cap=10``.
+
+        Raises SettingsError for a name that no retry policy has, or no number.
+        """
+        variable = f"{PREFIX}RETRY_{handler.upper()}"
+        changed: dict[str, float] = {}
+        for part in filter(None, os.environ.get(variable, "").split(",")):
+            name, _, value = part.strip().partition("=")
+            if name not in {"times", "first", "cap", "jitter"} or not re.fullmatch(r"\d+(\.\d+)?", value):
+                raise SettingsError(f"{variable}: write it like times=3,first=0.5,cap=10,jitter=0.3.")
+            changed[name] = float(value)
+        return changed
+
+    @staticmethod
+    def _write_secret(path: Path, value: str) -> None:
+        """Write a secret whole, once: of two processes that start together, both read the first one's."""
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(value)
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+
+    def _service(self, name: str) -> str:
+        path = self.home / "services.json"
+        try:
+            return str(json.loads(path.read_text())[name])
+        except (OSError, KeyError, ValueError) as error:
+            raise SettingsError(
+                f"No {name.replace('_url', '')} is known: run `pizzeria services` (or `make run`) first,"
+                f" or set {PREFIX}{name.upper()}."
+            ) from error
+
+
+def explain(error: ValidationError) -> str:
+    """Say in one sentence which settings are wrong."""
+    problems = [f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+    return "Wrong setting: " + "; ".join(problems) + "."
+
+
+@cache
+def settings() -> Settings:
+    """Give the process's settings, read once. Raises SettingsError with a sentence a person can act on."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError(explain(error)) from error
+    except SourceError as error:  # wraps whatever a source raised
+        raise SettingsError(str(error.__cause__ or error)) from error

@@ -1,0 +1,1 @@
+"""What happens next: the bus, the handlers, the workflow and the command line. Imports domain."""

@@ -1,0 +1,97 @@
+"""The Celery side of the bus: tasks that run handlers, and the broker that carries their messages."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import structlog
+from celery import Celery, Task
+from celery.exceptions import Reject
+from kombu.exceptions import OperationalError
+
+from tasks.bus.inside import InsideRunner
+from tasks.bus.outside import OutsideRunner
+from tasks.bus.registry import Handler
+from tasks.bus.relay import Message
+from tasks.bus.runner import DatabaseAwayError
+
+_BATCH = 300
+_LONGEST = 1000
+_PATIENCE = 15.0
+"""Seconds for which a worker waits for the database with a message in its hand."""
+
+logger = structlog.get_logger(__name__)
+
+
+class CeleryBroker:
+    """Sends messages as Celery tasks, each on the queue that bears its handler's name."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._connection: Any = None
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Send messages in as few round trips as the broker allows."""
+        with self._app.producer_pool.acquire(block=True, timeout=5) as producer, producer.batch(_BATCH):
+            for message in messages:
+                self._app.tasks[message.handler].apply_async(
+                    (list(message.positions),),
+                    producer=producer,
+                    queue=message.handler,
+                    argsrepr=describe(message.positions),
+                )
+
+    def depths(self, handlers: Iterable[str]) -> Mapping[str, int]:
+        """Ask the broker how many messages wait."""
+        try:
+            if self._connection is None:
+                self._connection = self._app.connection_for_write()
+                self._connection.ensure_connection(max_retries=1, timeout=3)
+            channel = self._connection.default_channel
+            queues = self._app.amqp.queues
+            return {name: queues[name](channel).queue_declare().message_count for name in handlers}
+        except Exception as error:
+            if self._connection is not None:
+                connection, self._connection = self._connection, None
+                connection.release()
+            raise OperationalError(type(error).__name__) from error
+
+
+def describe(positions: Sequence[int]) -> str:
+    """Say what a message holds, for people who look at it."""
+    if len(positions) == 1:
+        return f"event {positions[0]}"
+    return f"{len(positions)} events, {min(positions)} to {max(positions)}"
+
+
+def are_positions(value: object) -> bool:
+    """Tell whether a message's argument is what the relay sends; anyone may have put a message into the broker."""
+    return (
+        isinstance(value, list)
+        and 0 < len(value) <= _LONGEST
+        and all(type(item) is int and 0 < item < 2**63 for item in value)
+    )
+
+
+def deliver(task: Task[Any, Any], handler: Handler, runner: InsideRunner | OutsideRunner, positions: object) -> None:
+    """Run a handler for a message; the body of every handler's task.
+
+    A message that no relay sent is refused. While the database is away the message waits here, then goes back.
+    """
+    if not are_positions(positions):
+        logger.error("message_refused", handler=handler.name)
+        return
+    assert isinstance(positions, list)  # noqa: S101 - for the type checker
+    until = time.monotonic() + _PATIENCE
+    pause = 0.2
+    while True:
+        try:
+            countdown = runner.run(handler, positions)
+            break
+        except DatabaseAwayError as error:
+            if time.monotonic() > until:
+                raise Reject("the database is away", requeue=True) from error
+            time.sleep(pause)
+            pause = min(2.0, pause * 2)
+    if countdown is not None:
+        raise task.retry(countdown=countdown, argsrepr=describe(positions))

@@ -1,0 +1,134 @@
+"""Inside handlers: effects, new events and the deliveries' being done commit together, exactly once."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row
+
+from domain.kernel import clock
+from domain.kernel.event import Event, Recorded
+from domain.kernel.unit_of_work import UnitOfWork, run_after_commit
+from tasks.bus import deliveries
+from tasks.bus.registry import Handler
+from tasks.bus.retry import Wait
+from tasks.bus.runner import BUDGET, Runner, failure_of, log_failure, seconds_of
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One transaction of a message: the rows of one event type, what is left for the next, and Celery's countdown."""
+
+    rows: list[Row[Any]] = field(default_factory=list)
+    left: list[int] = field(default_factory=list)
+    countdown: float | None = None
+    work: UnitOfWork | None = None
+
+
+class InsideRunner(Runner):
+    """Runs a handler's functions, one transaction for each event type in the message."""
+
+    def run(self, handler: Handler, positions: Sequence[int]) -> float | None:
+        """Do what is to be done of these deliveries.
+
+        Gives the seconds after which Celery is to bring the message back, if it should. Raises DatabaseAwayError.
+        """
+        started = time.monotonic()
+        left, counted, ended, countdown = list(positions), set[int](), 0, None
+        while left:
+            if time.monotonic() - started > BUDGET:
+                self.insist(self.give_back, handler, left)
+                break
+            turn = self._turn_or_fail(handler, left, counted, single=len(positions) == 1)
+            left, countdown = turn.left, turn.countdown
+            ended += len(turn.rows)
+        self.insist(self.note_pace, handler, started, ended)
+        return countdown
+
+    def _turn_or_fail(self, handler: Handler, positions: Sequence[int], counted: set[int], *, single: bool) -> _Turn:
+        turn = _Turn()
+        try:
+            self.insist(self._turn, handler, positions, counted, turn)
+        except Wait as wait:
+            seconds = seconds_of(wait)
+            turn.countdown = self._due_again(handler, turn.rows, seconds=seconds, single=single)
+        except Exception as error:
+            if not turn.rows:
+                raise
+            self._fail(handler, turn, error, single=single)
+        else:
+            if turn.work:
+                run_after_commit(turn.work)
+        return turn
+
+    def _turn(self, handler: Handler, positions: Sequence[int], counted: set[int], turn: _Turn) -> None:
+        turn.rows, turn.left, turn.work = [], [], None
+        with self.database.engine.begin() as connection:
+            locked = deliveries.lock(connection, handler.name, positions)
+            restarted = [row.position for row in locked if row.sends > 1 and row.position not in counted]
+            if locked and not restarted:
+                self._run_first_type(handler, connection, locked, turn)
+        if restarted:  # counted in a transaction of its own, so that what kills the worker now is known
+            counted.update(restarted)
+            poison = self.count_start(handler, restarted)
+            turn.left = [position for position in positions if position not in poison]
+
+    def _run_first_type(self, handler: Handler, connection: Any, locked: Sequence[Row[Any]], turn: _Turn) -> None:
+        turn.rows = [row for row in locked if row.type == locked[0].type]
+        turn.left = [row.position for row in locked if row.type != locked[0].type]
+        events = self.decode(connection, turn.rows)
+        readable = [event for event in events if isinstance(event, Recorded)]
+        if len(readable) < len(events):
+            raise next(event for event in events if isinstance(event, Exception))
+        turn.work = self.database.unit_of_work(connection, causes=readable)
+        self._handle(handler, turn.rows, readable, turn.work)
+
+    @staticmethod
+    def _handle(handler: Handler, rows: Sequence[Row[Any]], events: Sequence[Recorded[Event]], work: UnitOfWork) -> None:
+        subscription = handler.subscriptions.get(rows[0].type)
+        if subscription is None:
+            raise LookupError(f"{handler.name} has no function for {rows[0].type}.")
+        subscription.function([event.event for event in events], work)
+        work.flush()
+        now = clock.now()
+        for position, until in work.postponed.items():
+            seconds = max(0.0, (until - now).total_seconds())
+            deliveries.due_again(work.connection, handler.name, [position], seconds=seconds)
+        finished = [row.position for row in rows if row.position not in work.postponed]
+        deliveries.done(work.connection, handler.name, finished)
+
+    def _fail(self, handler: Handler, turn: _Turn, error: Exception, *, single: bool) -> None:
+        """Write a failure down: a batch is taken apart to find out whose it is, an attempt of one is counted."""
+        if len(turn.rows) > 1:
+            with self.database.engine.begin() as connection:
+                deliveries.due_again(connection, handler.name, [row.position for row in turn.rows], alone=True)
+            return
+        row = turn.rows[0]
+        failure = failure_of(handler, row, error)
+        log_failure(handler, row, error, failure)
+        if failure.pause is None:
+            with self.database.engine.begin() as connection:
+                deliveries.park(connection, handler.name, [row.position], failure.text)
+        else:
+            turn.countdown = self._due_again(
+                handler, turn.rows, seconds=failure.pause, failure=failure.text, single=single
+            )
+
+    def _due_again(
+        self,
+        handler: Handler,
+        rows: Sequence[Row[Any]],
+        *,
+        seconds: float = 0,
+        failure: str | None = None,
+        single: bool = False,
+    ) -> float | None:
+        """Have deliveries tried again, those that failed alone; gives Celery's countdown, or None where the relay sends."""
+        hold = self.may_hold(seconds, single=single)
+        with self.database.engine.begin() as connection:
+            positions = [row.position for row in rows]
+            deliveries.due_again(
+                connection, handler.name, positions, seconds=seconds, failure=failure, in_broker=hold
+            )
+        return seconds if hold else None

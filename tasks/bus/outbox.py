@@ -1,0 +1,130 @@
+"""From the outbox to deliveries, and from due deliveries to those on their way: the relay's SQL."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Engine, text
+
+FAN_OUT = 500
+"""Events that are fanned out in one transaction."""
+_DISPATCH = 4000
+
+# Rows are taken, never followed by number: events commit in another order than they are numbered.
+_TAKE = text("""
+WITH taken AS (
+    DELETE FROM outbox WHERE position IN (SELECT position FROM outbox ORDER BY position LIMIT :limit FOR UPDATE SKIP LOCKED)
+    RETURNING position
+)
+SELECT e.position, e.type, e.stream, e.sequence FROM taken t JOIN events e ON e.position = t.position ORDER BY e.position
+""")
+
+_EXPAND = text("""
+INSERT INTO deliveries (position, handler, dispatched_at, sends)
+SELECT e.position, s.handler, CASE WHEN s.handler = ANY(:open) THEN now() END,
+    CASE WHEN s.handler = ANY(:open) THEN 1 ELSE 0 END
+FROM unnest(CAST(:positions AS bigint[]), CAST(:types AS text[])) AS e (position, type)
+JOIN subscriptions s ON s.event_type = e.type
+ORDER BY e.position, s.handler
+RETURNING position, handler, alone, dispatched_at IS NOT NULL AS sent
+""")
+
+_DISPATCH_DUE = text("""
+UPDATE deliveries d SET dispatched_at = now(), sends = d.sends + 1
+FROM (
+    SELECT due.position, due.handler
+    FROM unnest(CAST(:handlers AS text[]), CAST(:rooms AS int[])) AS h (handler, room)
+    CROSS JOIN LATERAL (
+        SELECT position, handler FROM deliveries
+        WHERE handler = h.handler AND state = 'pending' AND dispatched_at IS NULL AND not_before <= now()
+        ORDER BY not_before, position LIMIT h.room FOR UPDATE SKIP LOCKED
+    ) due
+) due
+WHERE d.position = due.position AND d.handler = due.handler
+RETURNING d.position, d.handler, d.alone
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A delivery to be sent now."""
+
+    position: int
+    handler: str
+    alone: bool
+
+
+def fan_out(engine: Engine, open_handlers: Sequence[str]) -> tuple[list[tuple[str, int]], list[Due]]:
+    """Turn outbox rows into deliveries, one for each subscriber, in one transaction.
+
+    Those of ``open_handlers`` are marked as sent already. Gives (stream, sequence) of each event, and what to send.
+    """
+    with engine.begin() as connection:
+        events = connection.execute(_TAKE, {"limit": FAN_OUT}).all()
+        if not events:
+            return [], []
+        rows = connection.execute(
+            _EXPAND,
+            {
+                "positions": [event.position for event in events],
+                "types": [event.type for event in events],
+                "open": list(open_handlers),
+            },
+        ).all()
+    return (
+        [(event.stream, event.sequence) for event in events],
+        [Due(row.position, row.handler, row.alone) for row in rows if row.sent],
+    )
+
+
+def dispatch(engine: Engine, rooms: Mapping[str, int]) -> list[Due]:
+    """Mark as sent what is due, for each handler as many events as it has room for; gives them in order."""
+    if not rooms:
+        return []
+    with engine.begin() as connection:
+        rows = connection.execute(
+            _DISPATCH_DUE, {"handlers": list(rooms), "rooms": [min(room, _DISPATCH) for room in rooms.values()]}
+        ).all()
+    return sorted((Due(*row) for row in rows), key=lambda due: due.position)
+
+
+def take_back(engine: Engine, due: Sequence[Due]) -> None:
+    """Unmark deliveries that could not be sent after all. Should a message have got through, its copy does nothing."""
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE deliveries d SET dispatched_at = NULL, sends = greatest(d.sends - 1, 0)"
+                " FROM unnest(CAST(:positions AS bigint[]), CAST(:handlers AS text[])) AS t (position, handler)"
+                " WHERE d.position = t.position AND d.handler = t.handler AND d.state = 'pending'"
+            ),
+            {"positions": [d.position for d in due], "handlers": [d.handler for d in due]},
+        )
+
+
+def paces(engine: Engine) -> tuple[datetime, dict[str, float | None]]:
+    """Give the database's time, and the seconds per event of each subscribed handler (None: never measured)."""
+    with engine.connect() as connection:
+        rows = connection.execute(
+            text(
+                "SELECT clock_timestamp() AS now, h.handler, p.seconds_per_event"
+                " FROM (SELECT DISTINCT handler FROM subscriptions) h LEFT JOIN paces p ON p.handler = h.handler"
+            )
+        ).all()
+    return (rows[0].now if rows else datetime.min), {row.handler: row.seconds_per_event for row in rows}
+
+
+def park_orphans(engine: Engine) -> None:
+    """Park what is still pending for a handler that was removed, rather than leave it for ever."""
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE deliveries SET state = 'parked', done_at = now(), error = 'Its handler was removed.'"
+                " WHERE state = 'pending' AND handler IN ("
+                "   WITH RECURSIVE h AS ("
+                "     (SELECT handler FROM deliveries WHERE state = 'pending' AND dispatched_at IS NULL"
+                "      ORDER BY handler LIMIT 1)"
+                "     UNION ALL SELECT (SELECT handler FROM deliveries WHERE state = 'pending' AND dispatched_at IS NULL"
+                "       AND handler > h.handler ORDER BY handler LIMIT 1) FROM h WHERE h.handler IS NOT NULL)"
+                "   SELECT handler FROM h WHERE handler IS NOT NULL EXCEPT SELECT handler FROM subscriptions)"
+            )
+        )

@@ -1,0 +1,152 @@
+"""Outside handlers: claimed, called with no transaction open, and written down where the claim still holds."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Row
+
+from domain.kernel.event import Event, Recorded
+from tasks.bus import deliveries
+from tasks.bus.registry import Answer, Call, Handler
+from tasks.bus.retry import Wait
+from tasks.bus.runner import BUDGET, Failure, Runner, failure_of, log_failure, seconds_of
+
+FLUSH_AFTER = 0.05
+"""Seconds for which answers are collected before they are written down together."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """One call's outcome, not yet written down; without an answer it waits, uncounted."""
+
+    row: Row[Any]
+    event: Recorded[Event] | None
+    answer: Answer | None
+    pause: float | None = None
+
+
+@dataclass(slots=True)
+class _Message:
+    """The deliveries of one message, under one claim."""
+
+    token: UUID
+    single: bool
+    started: float = field(default_factory=time.monotonic)
+    rows: Sequence[Row[Any]] = ()
+    events: Sequence[Recorded[Event] | Exception] = ()
+    unwritten: list[_Outcome] = field(default_factory=list)
+    countdown: float | None = None
+
+
+class OutsideRunner(Runner):
+    """Runs a handler's function for one event after another."""
+
+    def run(self, handler: Handler, positions: Sequence[int]) -> float | None:
+        """Do what is to be done of these deliveries.
+
+        Gives the seconds after which Celery is to bring the message back, if it should. Raises DatabaseAwayError.
+        """
+        message = _Message(uuid4(), single=len(positions) == 1)
+        self.insist(self._claim, handler, positions, message)
+        flushed = message.started
+        for index, (row, event) in enumerate(zip(message.rows, message.events, strict=True)):
+            if time.monotonic() - message.started > BUDGET:
+                self.insist(self.give_back, handler, [row.position for row in message.rows[index:]], message.token)
+                break
+            message.unwritten.append(self._call(handler, row, event))
+            if time.monotonic() - flushed > FLUSH_AFTER:
+                self.insist(self._write_down, handler, message)
+                flushed = time.monotonic()
+        self.insist(self._write_down, handler, message)
+        self.insist(self.note_pace, handler, message.started, len(message.rows))
+        return message.countdown
+
+    def _claim(self, handler: Handler, positions: Sequence[int], message: _Message) -> None:
+        """Claim the deliveries; one that was started before without an answer is counted, and parked as poison at last."""
+        poison: list[Row[Any]] = []
+        with self.database.engine.begin() as connection:
+            rows = deliveries.lock(connection, handler.name, positions)
+            again = [row.position for row in rows if row.sends > 1]
+            parked = set(deliveries.count_start(connection, handler.name, again))
+            poison = [row for row in rows if row.position in parked]
+            message.rows = [row for row in rows if row.position not in parked]
+            deliveries.claim(connection, handler.name, [row.position for row in message.rows], message.token)
+            message.events = self.decode(connection, message.rows)
+            if poison:
+                self._settle(handler, connection, [self._poisoned(handler, connection, row) for row in poison])
+
+    def _poisoned(self, handler: Handler, connection: Any, row: Row[Any]) -> _Outcome:
+        (event,) = self.decode(connection, [row])
+        if isinstance(event, Exception):
+            return _Outcome(row, None, None)
+        answer = Answer(event.event, self._key(handler, row), "parked", error=deliveries.POISON)
+        return _Outcome(row, event, answer)
+
+    @staticmethod
+    def _key(handler: Handler, row: Row[Any]) -> Call:
+        return Call(f"{row.id}:{handler.name}", row.attempts + 1)
+
+    def _call(self, handler: Handler, row: Row[Any], event: Recorded[Event] | Exception) -> _Outcome:
+        """Call outside for one event; whatever comes of it is an outcome."""
+        call = self._key(handler, row)
+        try:
+            if isinstance(event, Exception):
+                raise event
+            result = handler.subscriptions[row.type].function(event.event, call)
+        except Wait as wait:
+            return _Outcome(row, None, None, seconds_of(wait))
+        except Exception as error:
+            failure = failure_of(handler, row, error)
+            log_failure(handler, row, error, failure)
+            return self._failed(row, event, call, failure)
+        return _Outcome(row, event, Answer(event.event, call, "done", result=result))
+
+    @staticmethod
+    def _failed(row: Row[Any], event: Recorded[Event] | Exception, call: Call, failure: Failure) -> _Outcome:
+        if isinstance(event, Exception):  # unreadable: only its delivery can be written down
+            answer = Answer(Event(), call, "parked" if failure.pause is None else "failed", error=failure.text)
+            return _Outcome(row, None, answer, failure.pause)
+        state = "parked" if failure.pause is None else "failed"
+        return _Outcome(row, event, Answer(event.event, call, state, error=failure.text), failure.pause)
+
+    def _write_down(self, handler: Handler, message: _Message) -> None:
+        """Write the outcomes down in one transaction, but none of a delivery that is no longer ours."""
+        outcomes = message.unwritten
+        if not outcomes:
+            return
+        countdown = None
+        with self.database.engine.begin() as connection:
+            ours = deliveries.held(connection, handler.name, [o.row.position for o in outcomes], message.token)
+            outcomes = [outcome for outcome in outcomes if outcome.row.position in ours]
+            done = {o.row.position: o.answer.result for o in outcomes if o.answer and o.answer.state == "done"}
+            deliveries.answered(connection, handler.name, done)
+            for outcome in outcomes:
+                if outcome.row.position not in done:
+                    countdown = self._again_or_park(handler, connection, outcome, single=message.single)
+            self._settle(handler, connection, outcomes)
+        message.countdown = countdown
+        message.unwritten = []
+
+    def _again_or_park(self, handler: Handler, connection: Any, outcome: _Outcome, *, single: bool) -> float | None:
+        error = outcome.answer.error if outcome.answer else None
+        position = outcome.row.position
+        if outcome.pause is None:
+            deliveries.park(connection, handler.name, [position], error or "")
+            return None
+        hold = self.may_hold(outcome.pause, single=single)
+        deliveries.due_again(
+            connection, handler.name, [position], seconds=outcome.pause, failure=error, in_broker=hold
+        )
+        return outcome.pause if hold else None
+
+    def _settle(self, handler: Handler, connection: Any, outcomes: Sequence[_Outcome]) -> None:
+        """Let the handler write its own rows and record events about the answers, in the same transaction."""
+        known = [o for o in outcomes if o.event is not None and o.answer is not None]
+        if handler.settle is None or not known:
+            return
+        work = self.database.unit_of_work(connection, causes=[o.event for o in known if o.event])
+        handler.settle([o.answer for o in known if o.answer], work)
+        work.flush()

@@ -1,0 +1,138 @@
+"""Who handles what. One file is one handler, one queue and one Celery task, all of one name."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, Protocol
+
+from domain.kernel.event import Event
+from domain.kernel.unit_of_work import UnitOfWork
+from tasks.bus.retry import Retry
+
+_MARK = "__subscriptions__"
+_SETTLES = "__settles__"
+
+Inside = Callable[[Sequence[Any], UnitOfWork], None]
+"""Handles a batch of events of one type; its effects commit with the deliveries' being done."""
+Outside = Callable[[Any, "Call"], Any]
+"""Handles one event by calling somebody outside; gives the answer, to be kept."""
+
+
+class RegistryError(Exception):
+    """A handler file does not say clearly what it handles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call to the outside: ``key`` stays the same however often it is repeated; the first ``attempt`` is 1."""
+
+    key: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one call: ``state`` is done, failed (and tried again) or parked."""
+
+    event: Event
+    call: Call
+    state: str
+    result: Any = None
+    error: str | None = None
+
+
+Settle = Callable[[Sequence[Answer], UnitOfWork], None]
+
+
+class _Marked(Protocol):
+    __name__: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One function for one event type."""
+
+    event_type: str
+    function: Callable[..., Any]
+    outside: bool
+    retry: Retry
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """A handler file: its functions by event type, and what is done with the answers if it calls outside."""
+
+    name: str
+    outside: bool
+    subscriptions: Mapping[str, Subscription]
+    settle: Settle | None = None
+
+    def retry_for(self, event_type: str) -> Retry:
+        """Give the policy for a failed event of this type."""
+        found = self.subscriptions.get(event_type)
+        return found.retry if found else Retry()
+
+
+def handles(event_type: type[Event], *more: type[Event], retry: Retry | None = None) -> Callable[[Inside], Inside]:
+    """Subscribe a function of a batch of events and a unit of work: exactly once in the database."""
+    return _subscribe((event_type, *more), outside=False, retry=retry)
+
+
+def calls(event_type: type[Event], *more: type[Event], retry: Retry | None = None) -> Callable[[Outside], Outside]:
+    """Subscribe a function that calls outside for one event, with no transaction open."""
+    return _subscribe((event_type, *more), outside=True, retry=retry)
+
+
+def settles(function: Settle) -> Settle:
+    """Name the function that writes down a batch of answers, in the transaction that ends their deliveries."""
+    setattr(function, _SETTLES, True)
+    return function
+
+
+def _subscribe(event_types: Iterable[type[Event]], *, outside: bool, retry: Retry | None) -> Callable[[Any], Any]:
+    def mark(function: Any) -> Any:
+        marks = [Subscription(kind.__name__, function, outside, retry or Retry()) for kind in event_types]
+        setattr(function, _MARK, [*getattr(function, _MARK, []), *marks])
+        return function
+
+    return mark
+
+
+@dataclass(slots=True)
+class Registry:
+    """Every handler by name."""
+
+    handlers: dict[str, Handler] = field(default_factory=dict)
+
+    @classmethod
+    def discover(cls, package: str, overrides: Callable[[str], Mapping[str, float]] = lambda _: {}) -> "Registry":
+        """Import every file of a package and collect its handlers. ``overrides`` gives changed retry numbers by handler.
+
+        Raises RegistryError for a file that handles nothing, or one event twice.
+        """
+        home = importlib.import_module(package)
+        names = sorted(module.name for module in pkgutil.iter_modules(home.__path__))
+        found = [collect(importlib.import_module(f"{package}.{name}"), overrides(name)) for name in names]
+        return cls({handler.name: handler for handler in found})
+
+    def subscriptions(self) -> list[tuple[str, str]]:
+        """Give every (event type, handler) pair, sorted."""
+        return sorted((event, h.name) for h in self.handlers.values() for event in h.subscriptions)
+
+
+def collect(module: ModuleType, override: Mapping[str, float]) -> Handler:
+    """Make the handler that a module describes. Raises RegistryError."""
+    name = module.__name__.rpartition(".")[2]
+    own = [thing for thing in vars(module).values() if getattr(thing, "__module__", None) == module.__name__]
+    marks = [mark for thing in own for mark in getattr(thing, _MARK, [])]
+    settle = next((thing for thing in own if getattr(thing, _SETTLES, False)), None)
+    if not marks:
+        raise RegistryError(f"{module.__name__} handles nothing: mark a function with @handles or @calls, or move the file.")
+    by_event = {m.event_type: Subscription(m.event_type, m.function, m.outside, m.retry.overridden(override)) for m in marks}
+    if len(by_event) < len(marks):
+        raise RegistryError(f"{module.__name__} handles an event twice: one function for each event.")
+    if len({m.outside for m in marks}) > 1:
+        raise RegistryError(f"{module.__name__} both persists and calls out: make it two files.")
+    return Handler(name, marks[0].outside, by_event, settle)

@@ -1,0 +1,190 @@
+"""The relay: due deliveries become messages. It is the only sender; any number of relays may run."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from domain.kernel.unit_of_work import Database, is_connection_loss
+from tasks.bus import outbox, sweep
+from tasks.bus.outbox import Due
+
+POLL = 0.02
+"""Seconds between two looks when nothing is to be done."""
+OUTSTANDING = 200
+"""Messages that may wait at the broker for one handler; the rest wait as rows."""
+LARGEST = 200
+"""Events in one message at the most."""
+MESSAGE_SECONDS = 1.0
+"""Work that one message should hold."""
+
+_MEASURE_EVERY = 0.2
+_SWEEP_EVERY = 1.0
+_PROBES = 4
+"""Messages of one event for a handler whose pace nobody knows yet."""
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What goes to the broker: a handler's name and positions in the log. Nothing else, and nothing personal."""
+
+    handler: str
+    positions: Sequence[int]
+
+
+class Broker(Protocol):
+    """Where messages wait for workers."""
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Send messages, each to its handler's own queue; raises when that is not certain."""
+
+    def depths(self, handlers: Iterable[str]) -> Mapping[str, int]:
+        """Tell how many messages wait in each handler's queue."""
+
+
+@dataclass(slots=True)
+class _Queue:
+    """What the relay knows of one handler's queue."""
+
+    outstanding: int = OUTSTANDING  # until measured, nothing is sent blindly
+    pace: float | None = None
+    seen_empty: datetime | None = None
+
+    @property
+    def size(self) -> int:
+        """Events for one message: about a second of work."""
+        if self.pace is None:
+            return 1
+        return max(1, min(LARGEST, int(MESSAGE_SECONDS / max(self.pace, 1e-6))))
+
+    @property
+    def room(self) -> int:
+        """Events that may be sent now."""
+        limit = OUTSTANDING if self.pace is not None else _PROBES
+        return max(0, limit - self.outstanding) * self.size
+
+
+@dataclass(slots=True)
+class Relay:
+    """Fans out, dispatches and sweeps until it is told to stop.
+
+    ``announce`` is told of every (stream, sequence) that was fanned out, so that people watching see it at once.
+    ``beat`` is called every five seconds while the broker answers.
+    """
+
+    database: Database
+    broker: Broker
+    announce: Callable[[Sequence[tuple[str, int]]], None]
+    beat: Callable[[], None]
+    stopping: threading.Event = field(default_factory=threading.Event)
+    _queues: dict[str, _Queue] = field(default_factory=dict)
+    _measured: float = 0
+    _swept: float = 0
+    _beaten: float = 0
+    _broker_answers: bool = False
+
+    def run(self) -> None:
+        """Work until stopped; a database or broker that is away is waited for."""
+        pause = POLL
+        while not self.stopping.is_set():
+            try:
+                pause = 0 if self.turn() else POLL
+            except Exception as error:
+                if not is_connection_loss(error):
+                    logger.exception("relay_failed", error=type(error).__name__)
+                pause = 0.5
+            if pause:
+                self.stopping.wait(pause)
+
+    def turn(self) -> bool:
+        """Do once whatever is to be done; tells whether there was anything."""
+        now = time.monotonic()
+        if now - self._measured > _MEASURE_EVERY:
+            self._measure()
+            self._measured = now
+        if now - self._swept > _SWEEP_EVERY:
+            self._sweep()
+            self._swept = now
+        if self._broker_answers and now - self._beaten > 5:
+            self._guard(self.beat)
+            self._beaten = now
+        announced, due = outbox.fan_out(self.database.engine, self._wide_open())
+        if announced:
+            self.announce(announced)
+        rooms = {name: queue.room for name, queue in self._queues.items() if self._broker_answers and queue.room}
+        due = [*due, *outbox.dispatch(self.database.engine, rooms)]
+        self._publish(due)
+        return bool(announced or due)
+
+    def _wide_open(self) -> list[str]:
+        """Tell which handlers can take all that one fan-out may bring, so that it may be sent without a second look."""
+        if not self._broker_answers:
+            return []
+        return [name for name, queue in self._queues.items() if queue.room >= outbox.FAN_OUT]
+
+    def _publish(self, due: Sequence[Due]) -> None:
+        if not due:
+            return
+        messages = list(self._messages(due))
+        try:
+            self.broker.publish(messages)
+        except Exception as error:
+            logger.warning("publish_failed", messages=len(messages), error=type(error).__name__)
+            self._broker_answers = False
+            outbox.take_back(self.database.engine, due)
+            return
+        for message in messages:
+            self._queues[message.handler].outstanding += 1
+
+    def _messages(self, due: Sequence[Due]) -> Iterable[Message]:
+        """Put due deliveries into messages, those that must be alone into one each."""
+        together: dict[str, list[int]] = {}
+        for delivery in due:
+            if delivery.alone:
+                yield Message(delivery.handler, [delivery.position])
+            else:
+                together.setdefault(delivery.handler, []).append(delivery.position)
+        for handler, positions in together.items():
+            size = self._queues[handler].size
+            for start in range(0, len(positions), size):
+                yield Message(handler, positions[start : start + size])
+
+    def _measure(self) -> None:
+        """Look how long the queues are and how fast the handlers; the time is the database's, from before the look."""
+        now, paces = outbox.paces(self.database.engine)
+        for name in paces.keys() - self._queues.keys():
+            self._queues[name] = _Queue()
+        for name in self._queues.keys() - paces.keys():
+            del self._queues[name]
+        try:
+            depths = self.broker.depths(paces)
+        except Exception as error:
+            if self._broker_answers:
+                logger.warning("broker_away", error=type(error).__name__)
+            self._broker_answers = False
+            return
+        self._broker_answers = True
+        for name, queue in self._queues.items():
+            queue.pace = paces[name]
+            queue.outstanding = depths[name]
+            if not depths[name]:
+                queue.seen_empty = now
+
+    def _sweep(self) -> None:
+        outbox.park_orphans(self.database.engine)
+        found = sweep.lost(self.database.engine, {name: queue.seen_empty for name, queue in self._queues.items()})
+        if found:
+            logger.warning("lost_messages_found", **found)
+
+    @staticmethod
+    def _guard(action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:
+            logger.warning("beat_failed", error=type(error).__name__)

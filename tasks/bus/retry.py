@@ -1,0 +1,43 @@
+"""What to do when a handler fails."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+
+class Permanent(Exception):  # noqa: N818 - reads as what a handler says
+    """Trying again cannot help: park the delivery."""
+
+
+class Wait(Exception):  # noqa: N818 - reads as what a handler says
+    """This cannot be done yet, and nobody is to blame: deliver it again later, uncounted."""
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        super().__init__(reason or f"not before {seconds:g} s")
+        self.seconds = seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often and when a failed delivery is tried again.
+
+    After attempt n the pause is ``min(cap, first × 2ⁿ⁻¹)`` seconds, of which a random part up to ``jitter`` (0 to 1) is
+    taken off, so that what failed together does not come back together. After ``times`` retries it is parked.
+    """
+
+    times: int = 8
+    first: float = 1
+    cap: float = 30
+    jitter: float = 0.3
+
+    def pause(self, attempt: int) -> float | None:
+        """Give the seconds to wait after this attempt (the first is 1), or None to give up."""
+        if attempt > self.times:
+            return None
+        longest = min(self.cap, self.first * 2 ** (attempt - 1))
+        return float(longest * (1 - self.jitter * random.random()))  # noqa: S311 - no secret
+
+    def overridden(self, values: Mapping[str, float]) -> "Retry":
+        """Give this policy with some of its numbers changed."""
+        numbers = {name: int(value) if name == "times" else value for name, value in values.items()}
+        return replace(self, **numbers)  # type: ignore[arg-type]

@@ -1,0 +1,117 @@
+"""Runs a handler for the deliveries that a message names."""
+
+import random
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Row
+
+from domain.kernel import log
+from domain.kernel.event import Catalogue, Event, Recorded
+from domain.kernel.unit_of_work import Database, is_conflict, is_connection_loss
+from tasks.bus import deliveries
+from tasks.bus.registry import Handler
+from tasks.bus.retry import Permanent, Wait
+
+BUDGET = 5.0
+"""Seconds of work for one message; what is left then becomes due again at once."""
+LONGEST_COUNTDOWN = 30.0
+"""Seconds that a message may stay with the broker for a retry; below every lease and the visibility timeout."""
+
+_CONFLICTS = 20
+_PACE_EVERY = 0.5
+
+logger = structlog.get_logger(__name__)
+
+
+class DatabaseAwayError(Exception):
+    """The database does not answer, or lets nothing through: nobody's attempt, to be run again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed attempt of one delivery: what to write down, and in how many seconds to try again (None: never)."""
+
+    text: str
+    pause: float | None
+
+
+def failure_of(handler: Handler, row: Row[Any], error: BaseException) -> Failure:
+    """Judge a failed attempt by the handler's retry policy."""
+    permanent = isinstance(error, Permanent)
+    pause = None if permanent else handler.retry_for(row.type).pause(row.attempts + 1)
+    return Failure("".join(traceback.format_exception(error))[-8000:], pause)
+
+
+class Runner:
+    """What the two kinds of runner share: the database, conflicts that are run again, and the pace."""
+
+    def __init__(self, database: Database, catalogue: Catalogue, *, holds_countdowns: bool) -> None:
+        """``holds_countdowns``: whether a retry may wait at the broker without blocking a worker."""
+        self.database = database
+        self.catalogue = catalogue
+        self._holds_countdowns = holds_countdowns
+        self._paced: dict[str, float] = {}
+
+    def decode(self, connection: Any, rows: Sequence[Row[Any]]) -> list[Recorded[Event] | Exception]:
+        """Make events of locked deliveries."""
+        return log.decode(connection, self.catalogue, rows)
+
+    def insist(self, step: Callable[..., None], *args: Any) -> None:
+        """Run a transaction again as long as others are only in its way. Raises DatabaseAwayError."""
+        for attempt in range(_CONFLICTS):
+            try:
+                return step(*args)
+            except Exception as error:
+                conflict = is_conflict(error)
+                if is_connection_loss(error) or (conflict and attempt == _CONFLICTS - 1):
+                    raise DatabaseAwayError(type(error).__name__) from error
+                if not conflict:
+                    raise
+                time.sleep(random.random() * 0.01 * 2 ** min(attempt, 6))  # noqa: S311 - no secret
+
+    def count_start(self, handler: Handler, positions: Sequence[int]) -> list[int]:
+        """Commit one more start of deliveries that were sent before without an answer; gives the poison among them."""
+        with self.database.engine.begin() as connection:
+            return deliveries.count_start(connection, handler.name, positions)
+
+    def may_hold(self, pause: float, *, single: bool) -> bool:
+        """Tell whether Celery is to hold the message until it is tried again, rather than the relay."""
+        return single and self._holds_countdowns and pause <= LONGEST_COUNTDOWN
+
+    def note_pace(self, handler: Handler, started: float, events: int) -> None:
+        """Write the time per event down, now and then."""
+        now = time.monotonic()
+        if events and now - self._paced.get(handler.name, 0) > _PACE_EVERY:
+            self._paced[handler.name] = now
+            with self.database.engine.begin() as connection:
+                deliveries.note_pace(connection, handler.name, (now - started) / events)
+
+    def give_back(self, handler: Handler, positions: Sequence[int], claim: UUID | None = None) -> None:
+        """Make deliveries due at once: the message's time is up."""
+        with self.database.engine.begin() as connection:
+            deliveries.due_again(connection, handler.name, positions, claim=claim)
+
+
+def log_failure(handler: Handler, row: Row[Any], error: BaseException, failure: Failure) -> None:
+    """Write one line about a failed attempt; the error's text stays in the ledger, since it may be personal."""
+    logger.error(
+        "handler_failed",
+        handler=handler.name,
+        event_type=row.type,
+        stream=row.stream,
+        correlation_id=row.correlation_id,
+        attempt=row.attempts + 1,
+        error=type(error).__name__,
+        parked=failure.pause is None,
+    )
+
+
+def seconds_of(wait: Wait) -> float:
+    """Give how long to wait, never less than nothing."""
+    return max(0.0, wait.seconds)

@@ -1,0 +1,44 @@
+"""Finds deliveries whose message the broker lost, and has them sent again."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import Engine, text
+
+LEASE_SECONDS = 30
+"""For so long after its dispatch (a retry's: after its not_before) a message is given the benefit of the doubt."""
+_PER_HANDLER = 500
+_LOCK = 3
+
+# Lost, or merely waiting? Lost if its queue was seen empty since, or something dispatched later is done already.
+_FIND = text(f"""
+UPDATE deliveries d SET dispatched_at = NULL, claim = NULL, claimed_until = NULL
+FROM (
+    SELECT lost.position, lost.handler
+    FROM unnest(CAST(:handlers AS text[]), CAST(:empty AS timestamptz[])) AS h (handler, seen_empty)
+    LEFT JOIN LATERAL (
+        SELECT dispatched_at AS newest FROM deliveries
+        WHERE handler = h.handler AND state = 'done' AND dispatched_at IS NOT NULL ORDER BY dispatched_at DESC LIMIT 1
+    ) AS done ON true
+    CROSS JOIN LATERAL (
+        SELECT position, handler FROM deliveries
+        WHERE handler = h.handler AND state = 'pending' AND dispatched_at IS NOT NULL
+            AND dispatched_at < greatest(h.seen_empty, done.newest)
+            AND greatest(dispatched_at, not_before) < now() - interval '{LEASE_SECONDS} seconds'
+            AND (claimed_until IS NULL OR claimed_until < now())
+        ORDER BY dispatched_at LIMIT {_PER_HANDLER} FOR UPDATE SKIP LOCKED
+    ) AS lost
+) lost
+WHERE d.position = lost.position AND d.handler = lost.handler
+RETURNING d.handler
+""")  # noqa: S608
+
+
+def lost(engine: Engine, seen_empty: Mapping[str, datetime | None]) -> dict[str, int]:
+    """Make lost deliveries due again; gives how many for each handler. ``seen_empty``: when each queue last was."""
+    with engine.begin() as connection:
+        if not connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}).scalar():
+            return {}  # another relay sweeps
+        found = connection.execute(_FIND, {"handlers": list(seen_empty), "empty": list(seen_empty.values())}).scalars()
+        return dict(Counter(found))

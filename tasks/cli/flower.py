@@ -1,0 +1,33 @@
+"""`pizzeria flower`: Flower in this very process, read-only and behind a password."""
+
+import sys
+
+import click
+
+from domain import logs
+from domain.settings import settings
+
+USER = "staff"
+
+
+@click.command()
+def command() -> None:
+    """Run Flower on PIZZERIA_HOST and PIZZERIA_FLOWER_PORT; the user is staff, PIZZERIA_FLOWER_PASSWORD the password."""
+    shop = settings()
+    logs.configure("flower")
+    import flower.options  # noqa: F401 - defines the options below
+    from celery.bin.celery import celery
+    from tornado.options import options
+
+    # Set here, since a command line or an environment is there for others to read.
+    options.basic_auth = [f"{USER}:{shop.secret('flower_password')}"]
+    options.cookie_secret = shop.secret("secret_key")
+    arguments = [
+        f"--address={shop.host}",
+        f"--port={shop.flower_port}",
+        "--read_only=True",
+        "--max_tasks=10000",
+        "--purge_offline_workers=60",
+        f"--logging={shop.log_level.lower()}",
+    ]
+    sys.exit(celery.main(["-A", "tasks", "flower", *arguments], prog_name="celery", standalone_mode=False))

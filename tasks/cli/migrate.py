@@ -1,0 +1,26 @@
+"""`pizzeria migrate`: the schema, the subscriptions, and a seed for an empty database."""
+
+import click
+
+from domain import logs, migrations, seed
+from domain.settings import settings
+
+
+def migrate() -> bool:
+    """Bring the database up to date; tells whether it was empty and has been seeded."""
+    from tasks.bus import subscriptions
+    from tasks.database import database
+    from tasks.registry import registry
+
+    migrations.upgrade(database().engine)
+    with database().engine.begin() as connection:
+        subscriptions.write(connection, registry())
+        return seed.seed(connection, settings())
+
+
+@click.command()
+def command() -> None:
+    """Migrate, write the subscriptions, and seed an empty database."""
+    logs.configure("migrate")
+    seeded = migrate()
+    click.echo("The database is up to date" + (", and seeded with a menu, stock, drivers and a login." if seeded else "."))

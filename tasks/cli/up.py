@@ -1,0 +1,139 @@
+"""`pizzeria up`: the whole pizzeria, under one supervisor."""
+
+import errno
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from domain.settings import Settings, settings
+from tasks.cli import CannotRun
+from tasks.cli.programs import address, pizzeria, readiness, workers
+from tasks.cli.services import check_reachable, last_line, only_one, start_servers
+from tasks.cli.supervisor import Program, Supervisor
+from tasks.cli.worker import check_queues
+
+READY_SECONDS = 180
+
+
+def scaled(options: Sequence[str]) -> dict[str, int]:
+    """Read ``sms=3`` and the like. Raises CannotRun for anything else."""
+    scale = {}
+    for option in options:
+        queue, _, number = option.partition("=")
+        if not queue or not number.isdecimal() or int(number) > 100:
+            raise CannotRun(f"--scale {option}: write a queue and how many workers it gets, as in sms=3 (at most 100).")
+        scale[queue] = int(number)
+    return scale
+
+
+def check_ports(shop: Settings) -> None:
+    """Raise CannotRun if a port that we are to listen on is taken."""
+    ports = {"PIZZERIA_PORT": shop.port}
+    if shop.bus == "celery":
+        ports["PIZZERIA_FLOWER_PORT"] = shop.flower_port
+    if len(set(ports.values())) < len(ports):
+        raise CannotRun(f"PIZZERIA_PORT and PIZZERIA_FLOWER_PORT are both {shop.port}: give them different ports.")
+    for variable, port in ports.items():
+        try:
+            family, kind, protocol, _, place = socket.getaddrinfo(shop.host, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind, protocol) as trial:
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                trial.bind(place)
+        except socket.gaierror:
+            raise CannotRun(f"PIZZERIA_HOST: {shop.host} is no address of this machine.") from None
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise CannotRun(f"Port {port} is taken: set {variable} to another one.") from None
+            why = (error.strerror or str(error)).lower()
+            raise CannotRun(
+                f"Cannot listen on {shop.host}, port {port} ({why}): set {variable} or PIZZERIA_HOST."
+            ) from None
+
+
+def _programs(shop: Settings, home: Path, scale: dict[str, int]) -> list[Program]:
+    """Give what runs beside the servers. Raises CannotRun if ``scale`` names an unknown queue."""
+    programs = [pizzeria(home, "web", "web")]
+    if shop.bus == "celery":
+        from tasks.celery import queues  # not before the servers run: the app asks where its broker is
+
+        check_queues(list(scale), queues())
+        programs.append(pizzeria(home, "relay", "relay"))
+        programs += workers(home, queues(), scale)
+        programs.append(pizzeria(home, "flower", "flower"))
+    return programs
+
+
+def _migrate(home: Path, supervisor: Supervisor) -> None:
+    migrate = pizzeria(home, "migrate", "migrate")
+    if supervisor.run_once(migrate):
+        raise CannotRun(f"The database could not be migrated: {last_line(migrate.log)}")
+
+
+def _wait_until_ready(
+    checks: dict[str, Callable[[], bool]], supervisor: Supervisor, console: Console, logs: Path
+) -> None:
+    waiting = dict(checks)
+
+    def all_ready() -> bool:
+        for name in [name for name, ready in waiting.items() if ready()]:
+            del waiting[name]
+        return not waiting or any(supervisor.restarts(name) > 4 for name in waiting)
+
+    with console.status("Waiting for web, workers and Flower…"):
+        supervisor.wait(all_ready, READY_SECONDS)
+    if waiting:
+        name = next(iter(waiting))
+        raise CannotRun(f"{', '.join(waiting)} did not come up: {last_line(logs / f'{name}.log')}")
+
+
+def _welcome(shop: Settings, console: Console) -> None:
+    lines = [
+        ("Shop", address(shop, shop.port), ""),
+        ("Staff", f"{address(shop, shop.port)}/staff", f"user staff, password {shop.secret('staff_password')}"),
+    ]
+    if shop.bus == "celery":
+        password = shop.secret("flower_password")
+        lines.append(("Flower", address(shop, shop.flower_port), f"user staff, password {password}"))
+    console.print("\n[bold]Mario's Pizzeria is open.[/bold]")
+    for name, url, login in lines:
+        console.print(f"  {name:7} {url}  {login}", markup=False, highlight=False, soft_wrap=True)
+    console.print("Ctrl-C ends it.", highlight=False)
+
+
+@click.command()
+@click.option("--scale", "options", multiple=True, metavar="QUEUE=N", help="Start N workers for a queue; 0 for none.")
+def command(options: tuple[str, ...]) -> None:
+    """Run the whole pizzeria: database, broker, web, relay, a worker for each queue, and Flower.
+
+    What dies is started again; Ctrl-C ends every process. Logs are in HOME/log, one for each process.
+    """
+    shop = settings()
+    scale = scaled(options)
+    console = Console(highlight=False)
+    say: Callable[[str], None] = lambda sentence: console.print(sentence, markup=False, soft_wrap=True)  # noqa: E731
+    with only_one(shop) as (home, lock):
+        check_ports(shop)
+        shop = shop.model_copy(update={"home": home})
+        check_reachable(shop)
+        with Supervisor(say) as supervisor:
+            _open(shop, home, lock, scale, supervisor, console)
+            supervisor.watch()
+
+
+def _open(
+    shop: Settings, home: Path, lock: int, scale: dict[str, int], supervisor: Supervisor, console: Console
+) -> None:
+    with console.status("Starting PostgreSQL and Redis…"):
+        start_servers(shop, home, lock, supervisor)
+    console.print("Database and broker accept.")
+    programs = _programs(shop, home, scale)
+    with console.status("Migrating the database…"):
+        _migrate(home, supervisor)
+    console.print("The database is up to date.")
+    console.print(f"Starting {len(programs)} processes; their logs are in {home / 'log'}.", soft_wrap=True)
+    supervisor.start(programs)
+    _wait_until_ready(readiness(shop, home, programs), supervisor, console, home / "log")
+    _welcome(shop, console)

@@ -1,0 +1,57 @@
+"""`pizzeria worker`: a Celery worker in this very process, for the queues of one or more handlers."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from domain import logs
+from domain.settings import settings
+from tasks.cli import CannotRun
+
+READY_FILE = "PIZZERIA_READY_FILE"
+
+
+def check_queues(names: Sequence[str], known: Sequence[str]) -> None:
+    """Raise CannotRun if a name is no queue's."""
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise CannotRun(f"No queue is called {', '.join(unknown)}; there are {', '.join(known)}.")
+
+
+def _say_when_ready() -> None:
+    """Create the file that `pizzeria up` waits for, once the worker takes messages."""
+    path = os.environ.get(READY_FILE)
+    if path:
+        from celery.signals import worker_ready
+
+        worker_ready.connect(lambda **_: Path(path).touch(mode=0o600), weak=False)
+
+
+@click.command()
+@click.argument("queue", nargs=-1)
+@click.option("--concurrency", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes of its pool.")
+def command(queue: tuple[str, ...], concurrency: int) -> None:
+    """Run a worker for each QUEUE named, or for every queue."""
+    shop = settings()
+    logs.configure("worker")
+    from tasks.celery import app, queues
+
+    known = queues()
+    check_queues(queue, known)
+    _say_when_ready()
+    name = "-".join(queue) if queue else "all"
+    app.worker_main(
+        [
+            "--quiet",
+            "worker",
+            "--queues=" + ",".join(queue or known),
+            "--pool=prefork",
+            f"--concurrency={concurrency}",
+            f"--hostname={name[:80]}-{os.getpid()}@%h",
+            f"--loglevel={shop.log_level}",
+            "--without-gossip",
+            "--without-mingle",
+        ]
+    )

@@ -1,0 +1,26 @@
+"""Figures about orders and the kitchen."""
+
+from collections.abc import Sequence
+
+from domain import figures
+from domain.events import OrderCancelled, OrderDelivered, OrderPlaced, OrderReady
+from domain.kernel.unit_of_work import UnitOfWork
+from tasks.bus.registry import handles
+
+
+@handles(OrderPlaced)
+def track_orders(placed: Sequence[OrderPlaced], shop: UnitOfWork) -> None:
+    """Keep what was ordered."""
+    figures.track_orders(shop, placed)
+
+
+@handles(OrderReady)
+def track_preparation(ready: Sequence[OrderReady], shop: UnitOfWork) -> None:
+    """Keep how fast it was made."""
+    figures.track_preparation(shop, ready)
+
+
+@handles(OrderDelivered, OrderCancelled)
+def track_outcomes(ended: Sequence[OrderDelivered | OrderCancelled], shop: UnitOfWork) -> None:
+    """Keep how it ended."""
+    figures.track_outcomes(shop, ended)

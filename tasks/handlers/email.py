@@ -1,0 +1,52 @@
+"""Mail to customers."""
+
+from collections.abc import Sequence
+
+from domain.events import (
+    MessageEvent,
+    MessageFailed,
+    MessageRequeued,
+    OrderCancelled,
+    OrderEvent,
+    OrderPlaced,
+)
+from domain.kernel.unit_of_work import UnitOfWork
+from domain.messages import Message, Texts
+from domain.settings import settings
+from tasks.bus.registry import Answer, Call, calls, settles
+from tasks.bus.retry import Retry
+from tasks.gateways import email
+from tasks.gateways.outcome import write_down
+
+RETRY = Retry(times=8, first=1, cap=30)
+
+
+@calls(OrderPlaced, OrderCancelled, MessageFailed, MessageRequeued, retry=RETRY)
+def send(event: OrderEvent | MessageEvent, call: Call) -> str | None:
+    """Send the mail that tells of an event, unless the customer gave no address."""
+    message = message_for(event, call.key)
+    return email.send(message, call.key) if message else None
+
+
+@settles
+def settle(answers: Sequence[Answer], shop: UnitOfWork) -> None:
+    """Keep what became of each mail."""
+    write_down(shop, answers, {answer.call.key: message_for(answer.event, answer.call.key) for answer in answers})
+
+
+def message_for(event: object, key: str) -> Message | None:
+    """Make the mail for an event, or None where there is nobody to send it to."""
+    if isinstance(event, MessageRequeued) and event.channel != "email":
+        return None
+    if not isinstance(event, OrderEvent | MessageEvent) or not event.customer_email:
+        return None
+    about = event.about if isinstance(event, MessageEvent) else type(event).__name__
+    if isinstance(event, MessageEvent):
+        subject, body = event.subject or "", event.body or ""
+    elif isinstance(event, OrderPlaced):
+        subject, body = Texts(settings()).confirmation(event)
+    elif isinstance(event, OrderCancelled):
+        subject, body = Texts(settings()).cancellation(event)
+    else:
+        return None
+    return Message(key, "email", about, event.order_id, event.customer_id, event.customer_email, body, subject)

@@ -1,0 +1,18 @@
+"""The order itself: cancelled when the store lacks something for it."""
+
+from collections.abc import Sequence
+
+from domain.events import StockReservationFailed
+from domain.kernel.unit_of_work import UnitOfWork
+from domain.orders import Orders, cancel_all
+from tasks.bus.registry import handles
+
+
+@handles(StockReservationFailed)
+def cancel_orders(failed: Sequence[StockReservationFailed], shop: UnitOfWork) -> None:
+    """Cancel the orders, and say what was missing."""
+    reasons = {
+        failure.order_id: f"We have run out of {', '.join(item.ingredient_name.lower() for item in failure.missing)}."
+        for failure in failed
+    }
+    cancel_all(Orders(shop, reasons), reasons, "the store")

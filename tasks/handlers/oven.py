@@ -1,0 +1,32 @@
+"""The oven: publishes the chord for a load, and looks after it until the load is out."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+
+from domain import kitchen
+from domain.events import OvenLoadFired
+from domain.kernel import clock
+from domain.kernel.unit_of_work import UnitOfWork
+from domain.settings import settings
+from tasks import workflow
+from tasks.bus.registry import handles
+
+GRACE = timedelta(seconds=8)
+"""How long after its due time a load is given until its chord is taken for lost."""
+
+
+@handles(OvenLoadFired)
+def bake_loads(fired: Sequence[OvenLoadFired], shop: UnitOfWork) -> None:
+    """Start each load's chord; come back when it must be out, and start again what was lost of it."""
+    if settings().kitchen == "staff":
+        return
+    now = clock.now()
+    for load in fired:
+        progress = kitchen.read_load(shop.connection, load.load_id)
+        if progress is None or progress.plated_at is not None:
+            continue
+        parts = kitchen.unbaked_parts(shop.connection, load.load_id)
+        seconds = max(0.0, (load.due_at - now).total_seconds())
+        shop.after_commit.append(partial(workflow.start, load.load_id, parts, seconds))
+        shop.postpone(load, max(load.due_at, now) + GRACE)

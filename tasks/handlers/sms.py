@@ -1,0 +1,66 @@
+"""Text messages to customers."""
+
+from collections.abc import Sequence
+
+from domain.events import (
+    MessageEvent,
+    MessageFailed,
+    MessageRequeued,
+    OrderCancelled,
+    OrderDelivered,
+    OrderEvent,
+    OrderOutForDelivery,
+    OrderPlaced,
+    OrderReady,
+)
+from domain.kernel.unit_of_work import UnitOfWork
+from domain.messages import Message, Texts
+from domain.settings import settings
+from tasks.bus.registry import Answer, Call, calls, settles
+from tasks.bus.retry import Retry
+from tasks.gateways import sms
+from tasks.gateways.outcome import write_down
+
+RETRY = Retry(times=5, first=1, cap=30)
+
+
+@calls(OrderPlaced, OrderReady, OrderOutForDelivery, OrderDelivered, OrderCancelled, MessageRequeued, retry=RETRY)
+def send(event: OrderEvent | MessageRequeued, call: Call) -> str | None:
+    """Send the text that tells of an event, unless nobody can receive it."""
+    message = message_for(event, call.key)
+    return sms.send(message, call.key) if message else None
+
+
+@settles
+def settle(answers: Sequence[Answer], shop: UnitOfWork) -> None:
+    """Keep what became of each message; one that was given up is told by e-mail instead."""
+    messages = {answer.call.key: message_for(answer.event, answer.call.key) for answer in answers}
+    write_down(shop, answers, messages)
+    for answer in answers:
+        message = messages[answer.call.key]
+        if answer.state == "parked" and message and message.about == OrderReady.__name__:
+            shop.record(
+                MessageFailed(
+                    message_key=message.key,
+                    order_id=message.order_id,
+                    customer_id=message.customer_id,
+                    customer_phone=message.recipient,
+                    customer_email=getattr(answer.event, "customer_email", None),
+                    about=message.about,
+                    subject=f"Order {message.order_id[:6].upper()} is ready",
+                    body=message.body,
+                    channel="sms",
+                )
+            )
+
+
+def message_for(event: object, key: str) -> Message | None:
+    """Make the message for an event, or None where there is nobody to send it to."""
+    if isinstance(event, MessageEvent):
+        if event.channel != "sms" or not event.customer_phone or not event.body:  # type: ignore[attr-defined]
+            return None
+        return Message(key, "sms", event.about, event.order_id, event.customer_id, event.customer_phone, event.body)
+    if not isinstance(event, OrderEvent) or not event.customer_phone:
+        return None
+    body = Texts(settings()).sms(event)
+    return Message(key, "sms", type(event).__name__, event.order_id, event.customer_id, event.customer_phone, body)

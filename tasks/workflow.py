@@ -1,0 +1,85 @@
+"""From the oven to the pass: a chord whose header bakes a load's parts and whose body plates the load.
+
+The chord is the timing; SQL is the join. Whatever the broker loses of it, a durable timer plates or bakes again.
+"""
+
+from typing import Any
+
+import structlog
+from celery import Celery, chord, current_app
+from sqlalchemy.exc import DBAPIError
+
+from domain import kitchen
+from domain.kernel import clock
+from domain.settings import settings
+from tasks.database import database
+from tasks.gateways.switch import mode
+
+OVEN = "oven"
+PASS = "pass"  # noqa: S105 - where cooked pizzas are handed over
+QUEUES = (OVEN, PASS)
+
+_BAKED = "baked"
+_LONGEST_COUNTDOWN = 30.0
+_TEND_EVERY = 5
+
+logger = structlog.get_logger(__name__)
+
+
+def start(load_id: str, parts: list[int], seconds: float) -> None:
+    """Publish the chord that bakes these parts of a load for so many seconds and then plates it."""
+    tasks = current_app.tasks
+    wait = min(seconds, _LONGEST_COUNTDOWN) or None
+    header = [
+        tasks["bake"].s(load_id, part).set(queue=OVEN, countdown=wait, argsrepr=f"load {load_id}, part {part}")
+        for part in parts
+    ]
+    chord(header)(tasks["plate"].si(load_id).set(queue=PASS, argsrepr=f"load {load_id}"))
+
+
+def bake(task: Any, load_id: str, part: int) -> str:
+    """Bake one part of a load: comes back by Celery's retry until it is due, then marks its pizzas."""
+    with database().read() as connection:
+        load = kitchen.read_load(connection, str(load_id))
+    if load is None:
+        logger.error("message_refused", handler="bake")
+        return _BAKED
+    seconds = (load.due_at - clock.now()).total_seconds()
+    if seconds > 0:
+        raise task.retry(countdown=min(seconds, _LONGEST_COUNTDOWN))
+    fault = mode("oven", settings().oven)
+    burnt = None if fault == "real" else fault.partition(":")[2] or "*"
+    with database().begin(load.id) as work:
+        kitchen.bake(work, load.id, int(part), burnt)
+    return _BAKED
+
+
+def plate(load_id: str) -> None:
+    """Take a baked load to the pass."""
+    with database().begin(str(load_id)) as work:
+        kitchen.Kitchen(settings()).plate(work, str(load_id))
+
+
+def tend() -> None:
+    """Look whether something can go into the oven: the kitchen's five-second timer."""
+    with database().begin("tend") as work:
+        kitchen.Kitchen(settings()).fire(work)
+
+
+def add_tasks(celery: Celery) -> None:
+    """Give a Celery application the workflow's tasks."""
+    again = {
+        "autoretry_for": (DBAPIError,),
+        "retry_backoff": True,
+        "retry_backoff_max": 20,
+        "max_retries": None,
+        "typing": True,
+    }
+    celery.task(name="bake", bind=True, ignore_result=False, **again)(bake)
+    celery.task(name="plate", **again)(plate)
+    celery.task(name="tend")(tend)
+
+
+def beat(celery: Celery) -> None:
+    """Send the kitchen's timer; one that nobody takes within its five seconds is dropped."""
+    celery.tasks["tend"].apply_async(queue=PASS, expires=_TEND_EVERY)

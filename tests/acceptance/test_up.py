@@ -1,0 +1,146 @@
+"""`pizzeria up` as a person meets it: real processes, real signals."""
+
+import base64
+import os
+import signal
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Pizzeria, free_port, until
+
+pytestmark = pytest.mark.acceptance
+
+
+def _status(url: str, login: str = "") -> int:
+    request = urllib.request.Request(url)
+    if login:
+        request.add_header("Authorization", "Basic " + base64.b64encode(login.encode()).decode())
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            status: int = answer.status
+            return status
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+    except OSError:
+        return 0
+
+
+def _is_open(pizzeria: Pizzeria) -> Callable[[], bool]:
+    return lambda: "Ctrl-C ends it" in pizzeria.output
+
+
+@pytest.fixture
+def opened(pizzeria: Pizzeria) -> Iterator[Pizzeria]:
+    """A pizzeria that is open, with two workers for one queue and none for another."""
+    pizzeria.start("up", "--scale", "sms=2", "--scale", "email=0")
+    until(_is_open(pizzeria), 180, "opening")
+    yield pizzeria
+
+
+def test_it_says_where_everything_is_and_each_process_is_what_it_says(opened: Pizzeria) -> None:
+    shop = f"http://127.0.0.1:{opened.env['PIZZERIA_PORT']}"
+    flower = f"http://127.0.0.1:{opened.env['PIZZERIA_FLOWER_PORT']}"
+    password = (opened.home / "flower_password").read_text()
+    assert shop in opened.output
+    assert flower in opened.output
+    assert password in opened.output
+    assert _status(f"{shop}/healthz") == _status(f"{shop}/readyz") == 200
+    assert _status(flower) == 401
+    assert _status(flower, f"staff:{password}") == 200
+    for words in ("pizzeria web", "pizzeria relay", "pizzeria worker kitchen", "pizzeria flower"):
+        assert opened.pids(words), words
+    assert (opened.home / "log" / "worker-sms-2.log").exists()
+    assert not (opened.home / "log" / "worker-email.log").exists()
+    assert not any(password in line for line in opened.processes().values())
+
+
+def test_whatever_is_killed_is_back_and_works(opened: Pizzeria) -> None:
+    before = {words: opened.pids(words)[0] for words in ("pizzeria web", "pizzeria relay", "pizzeria worker kitchen")}
+    before |= {words: opened.pids(words)[0] for words in ("pizzeria flower", "bin/postgres", "redis-server")}
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    for words, pid in before.items():
+        until(lambda w=words, p=pid: [q for q in opened.pids(w) if q > p], 15, f"{words} again")  # type: ignore[misc]
+    shop = f"http://127.0.0.1:{opened.env['PIZZERIA_PORT']}"
+    until(lambda: _status(f"{shop}/readyz") == 200, 60, "readiness")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_every_process(pizzeria: Pizzeria, number: signal.Signals) -> None:
+    process = pizzeria.start("up")
+    until(_is_open(pizzeria), 180, "opening")
+    process.send_signal(number)
+    assert process.wait(60) == 0
+    assert pizzeria.processes() == {}
+    assert "database system is shut down" in (pizzeria.home / "log" / "postgres.log").read_text()
+
+
+def test_ctrl_c_while_it_is_opening_ends_every_process_too(pizzeria: Pizzeria) -> None:
+    process = pizzeria.start("up")
+    until(lambda: "accept" in pizzeria.output, 60, "the servers")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0
+    assert pizzeria.processes() == {}
+
+
+def test_a_kill_leaves_nothing_and_the_next_start_works(opened: Pizzeria) -> None:
+    up = opened._started[0]
+    up.kill()
+    up.wait(5)
+    until(lambda: opened.processes() == {}, 30, "the end of everything")
+    opened.start("up", "--scale", "email=0")
+    until(lambda: opened.output.count("Ctrl-C ends it") == 2, 180, "opening again")
+
+
+def test_a_second_pizzeria_in_the_same_home_is_refused(pizzeria: Pizzeria) -> None:
+    pizzeria.start("services")
+    pizzeria.services()
+    code, said = pizzeria.run("up")
+    assert (code, said.count("\n")) == (2, 1)
+    assert "already running" in said
+
+
+@pytest.mark.parametrize("variable", ["PIZZERIA_PORT", "PIZZERIA_FLOWER_PORT"])
+def test_a_taken_port_is_named_with_the_variable_that_changes_it(pizzeria: Pizzeria, variable: str) -> None:
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", 0))
+        squatter.listen()
+        port = squatter.getsockname()[1]
+        pizzeria.env[variable] = str(port)
+        code, said = pizzeria.run("up")
+    assert (code, said) == (2, f"Port {port} is taken: set {variable} to another one.\n")
+    assert pizzeria.processes() == {}
+
+
+def test_one_port_for_both_is_refused(pizzeria: Pizzeria) -> None:
+    pizzeria.env["PIZZERIA_FLOWER_PORT"] = pizzeria.env["PIZZERIA_PORT"]
+    code, said = pizzeria.run("up")
+    assert code == 2
+    assert "give them different ports" in said
+
+
+@pytest.mark.parametrize("scale", ["sms", "sms=many", "sms=-1", "=3", "sms=1000", "carrier-pigeon=1"])
+def test_a_scale_that_makes_no_sense_ends_it(pizzeria: Pizzeria, scale: str) -> None:
+    code, said = pizzeria.run("up", "--scale", scale)
+    assert code == 2
+    assert scale.partition("=")[0] in said
+    assert pizzeria.processes() == {}
+
+
+def test_two_pizzerias_run_side_by_side(pizzeria: Pizzeria, tmp_path: Path) -> None:
+    ports = {"PIZZERIA_PORT": str(free_port()), "PIZZERIA_FLOWER_PORT": str(free_port())}
+    other = Pizzeria(tmp_path / "other", ports)
+    try:
+        pizzeria.start("up", "--scale", "email=0")
+        until(_is_open(pizzeria), 180, "the first")
+        other.start("up", "--scale", "email=0")
+        until(_is_open(other), 180, "the second")
+        assert pizzeria.services() != other.services()
+    finally:
+        other.end()

@@ -1,0 +1,138 @@
+"""What the tests share: free ports, a way to run `pizzeria`, and the real servers."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+T = TypeVar("T")
+
+
+def until(condition: Callable[[], T], seconds: float = 30, what: str = "the condition") -> T:
+    """Ask until the answer is truthy, and give it; fail after some seconds."""
+    deadline = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"{what} did not come to be within {seconds} s"
+        time.sleep(0.05)
+    return answer
+
+
+def free_port() -> int:
+    """Give a port that nothing listens on at the moment."""
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        port: int = trial.getsockname()[1]
+        return port
+
+
+@dataclass
+class Pizzeria:
+    """Runs `pizzeria` commands as processes on a HOME of their own; ``end`` leaves none."""
+
+    home: Path
+    env: dict[str, str] = field(default_factory=dict)
+    _started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command; what it prints goes to a file, see ``output``."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("PIZZERIA_")}
+        with self.printed.open("a") as printed:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tasks.cli", *words],
+                env={**clean, "PIZZERIA_HOME": str(self.home), "PYTHONUNBUFFERED": "1", **self.env},
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=printed,
+                text=True,
+            )
+        self._started.append(process)
+        return process
+
+    def run(self, *words: str, seconds: float = 90) -> tuple[int, str]:
+        """Run a command to its end; gives its exit code and what it printed."""
+        before = len(self.output)
+        code = self.start(*words).wait(seconds)
+        return code, self.output[before:]
+
+    @property
+    def printed(self) -> Path:
+        return self.home.with_name(f"{self.home.name}.printed")
+
+    @property
+    def output(self) -> str:
+        return self.printed.read_text() if self.printed.exists() else ""
+
+    def services(self) -> dict[str, str]:
+        """Wait for services.json and give it."""
+        path = self.home / "services.json"
+        until(path.exists, 60, "services.json")
+        found: dict[str, str] = json.loads(path.read_text())
+        return found
+
+    def processes(self) -> dict[int, str]:
+        """Give every living process that was started on this HOME, with its command line."""
+        mine = str(self.home).encode()
+        found = {}
+        for entry in Path("/proc").iterdir():
+            try:
+                words = (entry / "cmdline").read_bytes()
+                # PostgreSQL's children overwrite their command line and environment, and stay in the data folder.
+                traces = words + (entry / "environ").read_bytes() + os.readlink(entry / "cwd").encode()
+            except OSError:
+                continue
+            if words and mine in traces:
+                found[int(entry.name)] = words.replace(b"\0", b" ").decode()
+        return found
+
+    def pids(self, words: str) -> list[int]:
+        """Give the processes whose command line holds these words, oldest first."""
+        return sorted(pid for pid, line in self.processes().items() if words in line)
+
+    def end(self) -> None:
+        for process in self._started:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self._started:
+            try:
+                process.wait(90)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@pytest.fixture
+def pizzeria(tmp_path: Path) -> Iterator[Pizzeria]:
+    """A pizzeria on ports and a HOME of its own, not started yet."""
+    ports = {"PIZZERIA_PORT": str(free_port()), "PIZZERIA_FLOWER_PORT": str(free_port())}
+    it = Pizzeria(tmp_path / "home", ports)
+    yield it
+    it.end()
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The embedded PostgreSQL and Redis, once for all tests: ``{"database_url", "broker_url"}``."""
+    servers = Pizzeria(tmp_path_factory.mktemp("services") / "home")
+    servers.start("services")
+    try:
+        yield servers.services()
+    finally:
+        servers.end()
+
+
+@pytest.fixture(scope="session")
+def database_url(services: dict[str, str]) -> str:
+    return services["database_url"]
+
+
+@pytest.fixture(scope="session")
+def broker_url(services: dict[str, str]) -> str:
+    return services["broker_url"]

@@ -1,0 +1,108 @@
+import stat
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from domain.settings import Settings, SettingsError, settings
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("PIZZERIA_HOME", str(tmp_path))
+    settings.cache_clear()
+    yield tmp_path
+    settings.cache_clear()
+
+
+def test_a_pizzeria_without_settings_is_embedded_and_local(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PIZZERIA_HOME")
+    shop = settings()
+    assert shop.embedded_database
+    assert shop.embedded_broker
+    assert (shop.host, shop.port, shop.flower_port, shop.home) == ("127.0.0.1", 8000, 5555, Path("var"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "0"),
+        ("PORT", "eighty"),
+        ("OVEN_CAPACITY", "0"),
+        ("TAX_RATE", "1"),
+        ("TIMEZONE", "Mars/Olympus"),
+        ("TIMEZONE", "../etc/passwd"),
+        ("CURRENCY", "PIZZA"),
+        ("REGION", "XX"),
+        ("KITCHEN", "robot"),
+        ("OVEN", "faulty:UPPER"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_sentence(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"PIZZERIA_{name}", value)
+    with pytest.raises(SettingsError, match=f"PIZZERIA_{name}: ") as problem:
+        settings()
+    assert "\n" not in str(problem.value)
+
+
+def test_money_and_rates_are_decimal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIZZERIA_TAX_RATE", "0.1")
+    assert settings().tax_rate == Decimal("0.1")
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIZZERIA_DATABASE_URL", "")
+    assert settings().embedded_database
+
+
+def test_a_secret_is_read_from_the_file_that_its_variable_names(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "given").write_text("four-seasons\n")
+    monkeypatch.setenv("PIZZERIA_STAFF_PASSWORD_FILE", str(home / "given"))
+    assert settings().secret("staff_password") == "four-seasons"
+
+
+def test_a_variable_wins_over_its_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "given").write_text("from the file")
+    monkeypatch.setenv("PIZZERIA_SECRET_KEY_FILE", str(home / "given"))
+    monkeypatch.setenv("PIZZERIA_SECRET_KEY", "from the variable")
+    assert settings().secret("secret_key") == "from the variable"
+
+
+def test_a_secret_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIZZERIA_STAFF_PASSWORD_FILE", "/nowhere/at/all")
+    with pytest.raises(SettingsError, match=r"PIZZERIA_STAFF_PASSWORD_FILE: cannot read /nowhere/at/all"):
+        settings()
+
+
+def test_a_missing_secret_is_made_up_once_and_kept_for_us_alone(home: Path) -> None:
+    made_up = settings().secret("secret_key")
+    assert len(made_up) >= 32
+    assert Settings().secret("secret_key") == made_up
+    assert stat.S_IMODE((home / "secret_key").stat().st_mode) == 0o600
+    assert [path.name for path in home.iterdir()] == ["secret_key"]
+
+
+def test_secrets_are_not_shown_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIZZERIA_DATABASE_URL", "postgresql://mario:mozzarella@db/pizzeria")
+    assert "mozzarella" not in repr(settings())
+
+
+def test_without_servers_a_sentence_says_how_to_get_them() -> None:
+    with pytest.raises(SettingsError, match=r"pizzeria services.*PIZZERIA_DATABASE_URL"):
+        settings().database()
+
+
+def test_the_servers_are_found_where_they_were_written_down(home: Path) -> None:
+    (home / "services.json").write_text('{"database_url": "postgresql://here", "broker_url": "redis://there"}')
+    assert settings().database() == "postgresql://here"
+    assert settings().broker() == "redis://there"
+    assert settings().results() == "redis://there"
+
+
+def test_a_rabbitmq_needs_a_redis_for_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIZZERIA_BROKER_URL", "amqp://guest@localhost//")
+    with pytest.raises(SettingsError, match="PIZZERIA_RESULTS_URL"):
+        settings().results()

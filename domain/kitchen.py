@@ -17,9 +17,9 @@ from domain.kernel.unit_of_work import UnitOfWork
 from domain.orders import Order, Orders
 from domain.settings import Settings
 
-LOAD_ORDERS = 32
+LOAD_ORDERS = 100
 """Orders that go into the oven as one load at the most."""
-PART_PIZZAS = 16
+PART_PIZZAS = 50
 """Pizzas that one bake takes in a load of several orders."""
 BURNS = 3
 """A pizza burnt so often is given up and shown to the staff."""

@@ -8,6 +8,7 @@ import structlog
 from celery import Celery, Task
 from celery.exceptions import Reject
 from kombu.exceptions import OperationalError
+from kombu.transport import redis
 
 from tasks.bus.inside import InsideRunner
 from tasks.bus.outside import OutsideRunner
@@ -47,14 +48,21 @@ class CeleryBroker:
             if self._connection is None:
                 self._connection = self._app.connection_for_write()
                 self._connection.ensure_connection(max_retries=1, timeout=3)
-            channel = self._connection.default_channel
-            queues = self._app.amqp.queues
-            return {name: queues[name](channel).queue_declare().message_count for name in handlers}
+            return self._lengths(self._connection.default_channel, list(handlers))
         except Exception as error:
             if self._connection is not None:
                 connection, self._connection = self._connection, None
                 connection.release()
             raise OperationalError(type(error).__name__) from error
+
+
+    def _lengths(self, channel: Any, names: Sequence[str]) -> Mapping[str, int]:
+        if isinstance(channel, redis.Channel):  # all in one round trip, since the relay asks twenty times a second
+            with channel.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
+                for name in names:
+                    pipe.llen(name)
+                return dict(zip(names, pipe.execute(), strict=True))
+        return {name: self._app.amqp.queues[name](channel).queue_declare().message_count for name in names}
 
 
 def describe(positions: Sequence[int]) -> str:

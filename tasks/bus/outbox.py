@@ -1,6 +1,6 @@
 """From the outbox to deliveries, and from due deliveries to those on their way: the relay's SQL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,10 +33,14 @@ _DISPATCH_DUE = text("""
 UPDATE deliveries d SET dispatched_at = now(), sends = d.sends + 1
 FROM (
     SELECT due.position, due.handler
-    FROM unnest(CAST(:handlers AS text[]), CAST(:rooms AS int[])) AS h (handler, room)
+    FROM unnest(CAST(:handlers AS text[]), CAST(:rooms AS int[]), CAST(:least AS int[])) AS h (handler, room, least)
     CROSS JOIN LATERAL (
         SELECT position, handler FROM deliveries
         WHERE handler = h.handler AND state = 'pending' AND dispatched_at IS NULL AND not_before <= now()
+            AND (h.least = 1 OR EXISTS (
+                SELECT FROM deliveries WHERE handler = h.handler AND state = 'pending' AND dispatched_at IS NULL
+                    AND not_before <= now() OFFSET h.least - 1
+            ))
         ORDER BY not_before, position LIMIT h.room FOR UPDATE SKIP LOCKED
     ) due
 ) due
@@ -52,6 +56,15 @@ class Due:
     position: int
     handler: str
     alone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Events that may be sent to one handler now: at most ``room``, and nothing before there are ``least``."""
+
+    handler: str
+    room: int
+    least: int
 
 
 def fan_out(engine: Engine, open_handlers: Sequence[str]) -> tuple[list[tuple[str, int]], list[Due]]:
@@ -77,13 +90,18 @@ def fan_out(engine: Engine, open_handlers: Sequence[str]) -> tuple[list[tuple[st
     )
 
 
-def dispatch(engine: Engine, rooms: Mapping[str, int]) -> list[Due]:
+def dispatch(engine: Engine, rooms: Sequence[Room]) -> list[Due]:
     """Mark as sent what is due, for each handler as many events as it has room for; gives them in order."""
     if not rooms:
         return []
     with engine.begin() as connection:
         rows = connection.execute(
-            _DISPATCH_DUE, {"handlers": list(rooms), "rooms": [min(room, _DISPATCH) for room in rooms.values()]}
+            _DISPATCH_DUE,
+            {
+                "handlers": [room.handler for room in rooms],
+                "rooms": [min(room.room, _DISPATCH) for room in rooms],
+                "least": [room.least for room in rooms],
+            },
         ).all()
     return sorted((Due(*row) for row in rows), key=lambda due: due.position)
 

@@ -21,8 +21,10 @@ LARGEST = 200
 """Events in one message at the most."""
 MESSAGE_SECONDS = 1.0
 """Work that one message should hold."""
+BUSY = 2
+"""With so many messages waiting, a queue gets only full ones more: what is due would wait anyway, and gathers."""
 
-_MEASURE_EVERY = 0.2
+_MEASURE_EVERY = 0.05
 _SWEEP_EVERY = 1.0
 _PROBES = 4
 """Messages of one event for a handler whose pace nobody knows yet."""
@@ -69,6 +71,11 @@ class _Queue:
         limit = OUTSTANDING if self.pace is not None else _PROBES
         return max(0, limit - self.outstanding) * self.size
 
+    @property
+    def least(self) -> int:
+        """Events worth a message now."""
+        return self.size if self.outstanding >= BUSY else 1
+
 
 @dataclass(slots=True)
 class Relay:
@@ -88,13 +95,19 @@ class Relay:
     _swept: float = 0
     _beaten: float = 0
     _broker_answers: bool = False
+    _worked: bool = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether the last turn found nothing to do."""
+        return not self._worked
 
     def run(self) -> None:
         """Work until stopped; a database or broker that is away is waited for."""
         pause = POLL
         while not self.stopping.is_set():
             try:
-                pause = 0 if self.turn() else POLL
+                pause = 0 if self.turn() else POLL  # what comes within a poll goes together
             except Exception as error:
                 if not is_connection_loss(error):
                     logger.exception("relay_failed", error=type(error).__name__)
@@ -103,7 +116,7 @@ class Relay:
                 self.stopping.wait(pause)
 
     def turn(self) -> bool:
-        """Do once whatever is to be done; tells whether there was anything."""
+        """Do once whatever is to be done; tells whether there is more of it waiting."""
         now = time.monotonic()
         if now - self._measured > _MEASURE_EVERY:
             self._measure()
@@ -117,16 +130,21 @@ class Relay:
         announced, due = outbox.fan_out(self.database.engine, self._wide_open())
         if announced:
             self.announce(announced)
-        rooms = {name: queue.room for name, queue in self._queues.items() if self._broker_answers and queue.room}
-        due = [*due, *outbox.dispatch(self.database.engine, rooms)]
+        due = [*due, *outbox.dispatch(self.database.engine, self._rooms())]
         self._publish(due)
-        return bool(announced or due)
+        self._worked = bool(announced or due)
+        return len(announced) >= outbox.FAN_OUT
+
+    def _rooms(self) -> list[outbox.Room]:
+        if not self._broker_answers:
+            return []
+        return [outbox.Room(name, queue.room, queue.least) for name, queue in self._queues.items() if queue.room]
 
     def _wide_open(self) -> list[str]:
         """Tell which handlers can take all that one fan-out may bring, so that it may be sent without a second look."""
         if not self._broker_answers:
             return []
-        return [name for name, queue in self._queues.items() if queue.room >= outbox.FAN_OUT]
+        return [name for name, q in self._queues.items() if q.room >= outbox.FAN_OUT and q.outstanding < BUSY]
 
     def _publish(self, due: Sequence[Due]) -> None:
         if not due:

@@ -63,7 +63,7 @@ class _Commands(click.Group):
 
 
 def _sentence(error: Exception) -> str | None:
-    """Say in a sentence what is wrong where a person can mend it; None for a fault of ours, which keeps its traceback."""
+    """Say in a sentence what is wrong where a person can mend it; None for a fault of ours."""
     from domain.settings import SettingsError
 
     if isinstance(error, SettingsError):

@@ -113,7 +113,8 @@ class Postgres:
             [*as_user, str(self._bin / "initdb"), *options, "-D", str(draft)], capture_output=True, text=True
         )
         if run.returncode:
-            why = (run.stderr.strip().splitlines() or ["no reason given"])[-1]
+            said = run.stderr.strip().splitlines() or ["no reason given"]
+            why = next((line for line in said if "could not" in line or "error:" in line), said[-1])
             raise CannotRun(f"PostgreSQL could not make its data folder in {self._home}: {why}")
         draft.rename(self._data)
 

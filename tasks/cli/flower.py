@@ -12,7 +12,7 @@ USER = "staff"
 
 @click.command()
 def command() -> None:
-    """Run Flower on PIZZERIA_HOST and PIZZERIA_FLOWER_PORT; the user is staff, PIZZERIA_FLOWER_PASSWORD the password."""
+    """Run Flower on PIZZERIA_FLOWER_PORT; the user is staff, PIZZERIA_FLOWER_PASSWORD the password."""
     shop = settings()
     logs.configure("flower")
     import flower.options  # noqa: F401 - defines the options below

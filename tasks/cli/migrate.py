@@ -23,4 +23,6 @@ def command() -> None:
     """Migrate, write the subscriptions, and seed an empty database."""
     logs.configure("migrate")
     seeded = migrate()
-    click.echo("The database is up to date" + (", and seeded with a menu, stock, drivers and a login." if seeded else "."))
+    click.echo(
+        "The database is up to date" + (", and seeded with a menu, stock, drivers and a login." if seeded else ".")
+    )

@@ -59,9 +59,9 @@ def address(shop: Settings, port: int) -> str:
 def readiness(shop: Settings, home: Path, programs: Sequence[Program]) -> dict[str, Callable[[], bool]]:
     """Give what to ask each program, by name, until it says yes."""
     checks: dict[str, Callable[[], bool]] = {}
+    site = address(shop, shop.port)
     for program in programs:
         if program.name == "web":
-            site = address(shop, shop.port)
             checks["web"] = lambda: answers(f"{site}/healthz") and answers(f"{site}/readyz")
         elif program.name == "flower":
             checks["flower"] = lambda: answers(f"{address(shop, shop.flower_port)}/healthcheck")

@@ -21,7 +21,9 @@ def command(as_json: bool) -> None:
         for name, kind in sorted(catalogue.types.items())
     }
     if as_json:
-        click.echo(json.dumps({name: {**route, "queues": route["handlers"]} for name, route in routes.items()}, indent=2))
+        click.echo(
+            json.dumps({name: {**route, "queues": route["handlers"]} for name, route in routes.items()}, indent=2)
+        )
         return
     table = Table("Event", "Version", "Handlers, each on the queue of its name")
     for name, route in routes.items():

@@ -5,6 +5,7 @@ import fcntl
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -124,8 +125,8 @@ def start_servers(shop: Settings, home: Path, lock: int, supervisor: Supervisor)
         server.prepare()
         supervisor.start([server.program(keep_open=(lock,))])
     for server in servers:
-        gave_up = supervisor.wait(lambda up=server: up.accepts() or supervisor.restarts(up.name) > 3, START_SECONDS)
-        if not gave_up or not server.accepts():
+        supervisor.wait(partial(_settled, server, supervisor), START_SECONDS)
+        if not server.accepts():
             raise CannotRun(f"{server.name} does not start: {last_line(home / 'log' / f'{server.name}.log')}")
     urls = {f"{'database' if isinstance(server, Postgres) else 'broker'}_url": server.url for server in servers}
     if shop.database_url:
@@ -133,6 +134,11 @@ def start_servers(shop: Settings, home: Path, lock: int, supervisor: Supervisor)
     if shop.broker_url:
         urls["broker_url"] = shop.broker_url.get_secret_value()
     write_private(home / "services.json", json.dumps(urls))
+
+
+def _settled(server: Postgres | Redis, supervisor: Supervisor) -> bool:
+    """Whether there is nothing more to wait for: it accepts, or dies again and again."""
+    return server.accepts() or supervisor.restarts(server.name) > 3
 
 
 def last_line(log: Path) -> str:

@@ -4,9 +4,9 @@ import base64
 import os
 import signal
 import socket
+import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,16 +31,20 @@ def _status(url: str, login: str = "") -> int:
         return 0
 
 
-def _is_open(pizzeria: Pizzeria) -> Callable[[], bool]:
-    return lambda: "Ctrl-C ends it" in pizzeria.output
+def _open(pizzeria: Pizzeria, *words: str) -> "subprocess.Popen[str]":
+    """Start `pizzeria up` and wait until it says that it is open; an early end fails at once."""
+    said = pizzeria.output.count("Ctrl-C ends it")
+    process = pizzeria.start("up", *words)
+    until(lambda: pizzeria.output.count("Ctrl-C ends it") > said or process.poll() is not None, 180, "opening")
+    assert process.poll() is None, pizzeria.output
+    return process
 
 
 @pytest.fixture
-def opened(pizzeria: Pizzeria) -> Iterator[Pizzeria]:
+def opened(pizzeria: Pizzeria) -> Pizzeria:
     """A pizzeria that is open, with two workers for one queue and none for another."""
-    pizzeria.start("up", "--scale", "sms=2", "--scale", "email=0")
-    until(_is_open(pizzeria), 180, "opening")
-    yield pizzeria
+    _open(pizzeria, "--scale", "sms=2", "--scale", "email=0")
+    return pizzeria
 
 
 def test_it_says_where_everything_is_and_each_process_is_what_it_says(opened: Pizzeria) -> None:
@@ -73,8 +77,7 @@ def test_whatever_is_killed_is_back_and_works(opened: Pizzeria) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_every_process(pizzeria: Pizzeria, number: signal.Signals) -> None:
-    process = pizzeria.start("up")
-    until(_is_open(pizzeria), 180, "opening")
+    process = _open(pizzeria)
     process.send_signal(number)
     assert process.wait(60) == 0
     assert pizzeria.processes() == {}
@@ -94,8 +97,7 @@ def test_a_kill_leaves_nothing_and_the_next_start_works(opened: Pizzeria) -> Non
     up.kill()
     up.wait(5)
     until(lambda: opened.processes() == {}, 30, "the end of everything")
-    opened.start("up", "--scale", "email=0")
-    until(lambda: opened.output.count("Ctrl-C ends it") == 2, 180, "opening again")
+    _open(opened, "--scale", "email=0")
 
 
 def test_a_second_pizzeria_in_the_same_home_is_refused(pizzeria: Pizzeria) -> None:
@@ -137,10 +139,8 @@ def test_two_pizzerias_run_side_by_side(pizzeria: Pizzeria, tmp_path: Path) -> N
     ports = {"PIZZERIA_PORT": str(free_port()), "PIZZERIA_FLOWER_PORT": str(free_port())}
     other = Pizzeria(tmp_path / "other", ports)
     try:
-        pizzeria.start("up", "--scale", "email=0")
-        until(_is_open(pizzeria), 180, "the first")
-        other.start("up", "--scale", "email=0")
-        until(_is_open(other), 180, "the second")
+        _open(pizzeria, "--scale", "email=0")
+        _open(other, "--scale", "email=0")
         assert pizzeria.services() != other.services()
     finally:
         other.end()

@@ -1,0 +1,187 @@
+"""One order's way from placing to the door, with every handler, on a real database."""
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from domain import orders
+from domain.customers import Contact
+from domain.orders import Line
+from tests.integration.conftest import Shop
+
+pytestmark = pytest.mark.integration
+
+HAPPY = [
+    "OrderPlaced",
+    "StockReserved",
+    "OrderCookingStarted",
+    "OrderReady",
+    "OrderOutForDelivery",
+    "OrderDelivered",
+]
+
+
+def test_a_delivery_goes_from_placed_to_delivered_and_writes_exactly_the_documented_events(shop: Shop) -> None:
+    order = shop.order()
+    assert shop.events(order) == ["OrderPlaced"]
+
+    shop.drain()
+
+    assert shop.status(order) == "delivered"
+    assert shop.events(order) == HAPPY
+
+
+def test_a_pickup_is_handed_over_the_counter(shop: Shop) -> None:
+    order = shop.order(fulfilment="pickup", address=None)
+    shop.drain()
+    assert shop.status(order) == "delivered"
+    assert shop.events(order) == [event for event in HAPPY if event != "OrderOutForDelivery"]
+    (ready,) = shop.rows("SELECT body FROM messages WHERE about = 'OrderReady'")
+    assert "within 10 minutes" in ready.body
+
+
+def test_placing_triggers_every_handler_that_subscribes(shop: Shop) -> None:
+    order = shop.order()
+    shop.drain()
+    found = shop.rows(
+        "SELECT handler FROM deliveries d JOIN events e USING (position) WHERE e.type = 'OrderPlaced'"
+        " AND d.state = 'done' AND e.data->>'order_id' = :id ORDER BY handler",
+        id=order.id,
+    )
+    assert [row.handler for row in found] == ["analytics", "email", "inventory", "kitchen", "sms"]
+    assert shop.value("SELECT count(*) FROM tickets WHERE order_id = :id", id=order.id) == 1
+    assert shop.value("SELECT count(*) FROM order_metrics WHERE order_id = :id", id=order.id) == 1
+    assert shop.value("SELECT state FROM reservations WHERE order_id = :id", id=order.id) == "reserved"
+
+
+def test_an_order_is_confirmed_by_sms_and_by_mail_with_lines_total_and_time(shop: Shop) -> None:
+    order = shop.order()
+    shop.drain()
+    texts = {
+        (row.channel, row.about): row
+        for row in shop.rows("SELECT * FROM messages WHERE order_id = :id", id=order.id)
+    }
+    sms, mail = texts["sms", "OrderPlaced"], texts["email", "OrderPlaced"]
+    assert order.code in sms.body and f"${order.total}" in sms.body
+    assert "1 x Margherita, large" in mail.body and f"${order.total}" in mail.body
+    assert f"{order.estimated_delivery_time:%H:%M}" in mail.body
+    assert sms.recipient == "+15550100001" and mail.recipient == "ada@example.com"
+    assert {row.state for row in texts.values()} == {"sent"}
+
+
+def test_stock_falls_by_recipe_times_quantity_once_and_the_ledger_balances(shop: Shop) -> None:
+    before = shop.value("SELECT quantity FROM ingredients WHERE id = 'mozzarella'")
+    shop.order(Line(pizza="margherita", size="medium", quantity=3))
+    shop.drain()
+    assert shop.value("SELECT quantity FROM ingredients WHERE id = 'mozzarella'") == before - 3 * 110
+    wrong = shop.rows(
+        "SELECT i.id FROM ingredients i JOIN stock_movements m ON m.ingredient_id = i.id"
+        " GROUP BY i.id, i.quantity HAVING i.quantity <> sum(m.quantity)"
+    )
+    assert wrong == []
+
+
+def test_an_order_that_the_store_cannot_make_is_cancelled_and_told_what_is_missing(shop: Shop) -> None:
+    shop.execute("UPDATE ingredients SET quantity = 10 WHERE id = 'salami'")
+    order = shop.order()
+    shop.drain()
+    assert shop.status(order) == "cancelled"
+    assert "spicy salami" in shop.value("SELECT cancelled_reason FROM orders WHERE id = :id", id=order.id)
+    assert shop.value("SELECT quantity FROM ingredients WHERE id = 'salami'") == 10
+    told = {row.channel for row in shop.rows("SELECT channel FROM messages WHERE about = 'OrderCancelled'")}
+    assert told == {"sms", "email"}
+
+
+def test_cancelling_before_cooking_puts_the_ingredients_back(shop: Shop) -> None:
+    before = shop.value("SELECT quantity FROM ingredients WHERE id = 'salami'")
+    order = shop.order()
+    with shop.database.begin("cancel") as work:
+        orders.cancel(work, order.id, "I am not hungry any more.", "customer")
+    shop.drain()
+    assert shop.status(order) == "cancelled"
+    assert shop.value("SELECT quantity FROM ingredients WHERE id = 'salami'") == before
+    assert shop.value("SELECT state FROM tickets WHERE order_id = :id", id=order.id) == "cancelled"
+
+
+def test_a_release_that_comes_first_makes_the_later_reservation_do_nothing(shop: Shop) -> None:
+    before = shop.value("SELECT quantity FROM ingredients WHERE id = 'salami'")
+    order = shop.order()
+    with shop.database.begin("cancel") as work:
+        orders.cancel(work, order.id, "Changed my mind.", "customer")
+    shop.database.engine.dispose()
+    cancelled = shop.value("SELECT position FROM events WHERE type = 'OrderCancelled'")
+    shop.execute("INSERT INTO deliveries (position, handler) VALUES (:p, 'inventory')", p=cancelled)
+    shop.execute("DELETE FROM outbox WHERE position = :p", p=cancelled)
+    placed = shop.rows("DELETE FROM outbox RETURNING position")  # rolled back by reading: OrderPlaced comes later
+    assert placed
+    from domain.events import catalogue
+    from tasks.bus.inside import InsideRunner
+
+    runner = InsideRunner(shop.database, catalogue, holds_countdowns=False)
+    runner.run(shop.registry.handlers["inventory"], [cancelled])
+    shop.drain()
+    assert shop.value("SELECT state FROM reservations WHERE order_id = :id", id=order.id) == "released"
+    assert shop.value("SELECT quantity FROM ingredients WHERE id = 'salami'") == before
+
+
+def test_a_cooking_order_can_no_longer_be_cancelled(shop: Shop, configure: object) -> None:
+    configure(bake_seconds=60)  # type: ignore[operator]
+    order = shop.order()
+    shop.drain()
+    assert shop.status(order) == "cooking"
+    with pytest.raises(orders.TooLateError), shop.database.begin("cancel") as work:
+        orders.cancel(work, order.id, "Too slow.", "customer")
+
+
+def test_a_sixth_order_waits_while_five_are_in_the_oven(shop: Shop, configure: object) -> None:
+    configure(bake_seconds=60, oven_capacity=5)  # type: ignore[operator]
+    placed = [shop.order() for _ in range(6)]
+    shop.drain()
+    assert sorted(shop.status(order) for order in placed) == ["cooking"] * 5 + ["placed"]
+
+
+def test_a_higher_priority_placed_later_goes_into_the_oven_first(shop: Shop, configure: object) -> None:
+    configure(bake_seconds=60, oven_capacity=1)  # type: ignore[operator]
+    first = shop.order()
+    shop.drain()
+    delivery, pickup = shop.order(), shop.order(fulfilment="pickup", address=None)
+    shop.drain()
+    shop.execute("UPDATE ticket_pizzas SET state = 'baked' WHERE state = 'baking'")
+    load = shop.value("SELECT max(id) FROM oven_loads")
+    from tasks import workflow
+
+    workflow.plate(load)
+    shop.drain()
+    assert [shop.status(order) for order in (first, delivery, pickup)] == ["delivered", "placed", "cooking"]
+
+
+def test_a_burnt_pizza_delays_its_own_order_only_and_is_given_up_after_three_burns(shop: Shop) -> None:
+    shop.execute("INSERT INTO switches VALUES ('oven', 'faulty:diavola')")
+    burnt = shop.order()
+    good = shop.order(Line(pizza="margherita", size="small", quantity=2))
+    shop.drain()
+    assert shop.status(good) == "delivered"
+    assert shop.status(burnt) == "cooking"
+    assert shop.value("SELECT state FROM tickets WHERE order_id = :id", id=burnt.id) == "failed"
+    pizzas = {row.pizza: row for row in shop.rows("SELECT * FROM ticket_pizzas WHERE order_id = :id", id=burnt.id)}
+    assert pizzas["margherita"].state == "baked" and pizzas["diavola"].burns == 3
+    assert shop.events(burnt).count("OrderReady") == 0
+
+
+def test_personal_fields_are_not_readable_in_the_log_without_the_customers_key(shop: Shop) -> None:
+    shop.order(contact=Contact("Grace Hopper", "+15550100002", "grace@example.com"), address="2 Compiler Lane")
+    stored = shop.value("SELECT string_agg(data::text, ' ') FROM events")
+    for personal in ("Grace", "5550100002", "grace@", "Compiler Lane"):
+        assert personal not in stored
+
+
+def test_the_log_refuses_update_delete_and_truncate(shop: Shop) -> None:
+    shop.order()
+    for statement in ("UPDATE events SET type = 'X'", "DELETE FROM events", "TRUNCATE events CASCADE"):
+        with pytest.raises(DBAPIError, match="append-only"):
+            shop.execute(statement)
+
+
+def test_an_order_whose_transaction_rolls_back_leaves_no_event_and_no_message(shop: Shop) -> None:
+    with pytest.raises(RuntimeError, match="changed my mind"), shop.database.begin("rollback"):
+        raise RuntimeError("changed my mind")
+    assert shop.value("SELECT count(*) FROM events") == shop.value("SELECT count(*) FROM outbox") == 0

@@ -1,0 +1,212 @@
+"""The OpenAPI 3.1 document, made from the very models that read orders."""
+
+from functools import cache
+from typing import Any, Literal
+
+from flask import Response, jsonify
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from web.api import blueprint
+from web.order_request import OrderRequest
+
+Status = Literal["placed", "cooking", "ready", "out_for_delivery", "delivered", "cancelled"]
+
+
+class OrderedItem(BaseModel):
+    """One line of an order; money is text with two decimals."""
+
+    pizza: str
+    name: str
+    size: str
+    toppings: list[str]
+    quantity: int
+    unit_price: str
+    line_total: str
+    note: str | None
+
+
+class PlacedOrder(BaseModel):
+    """An order as its placing is answered; times are ISO 8601 in UTC."""
+
+    id: str
+    tracking_url: str
+    status: Status
+    code: str
+    total: str
+    subtotal: str
+    tax: str
+    currency: str
+    fulfilment: Literal["delivery", "pickup"]
+    payment: Literal["cash", "card"]
+    items: list[OrderedItem]
+    estimated_ready_time: str
+    estimated_delivery_time: str
+    placed_at: str
+
+
+class OrderCustomer(BaseModel):
+    """What the holder of an order's id may know of its customer."""
+
+    name: str
+
+
+class WholeOrder(PlacedOrder):
+    """An order as it stands."""
+
+    customer: OrderCustomer
+    note: str | None
+    cancelled_reason: str | None
+    cooking_at: str | None
+    ready_at: str | None
+    out_for_delivery_at: str | None
+    delivered_at: str | None
+    cancelled_at: str | None
+
+
+class Problem(BaseModel):
+    """What is wrong with a field; an empty field means the request as a whole."""
+
+    field: str
+    problem: str
+
+
+class Problems(BaseModel):
+    """The answer to every request that is refused."""
+
+    errors: list[Problem]
+
+
+class MenuSize(BaseModel):
+    """A size."""
+
+    id: str
+    name: str
+
+
+class MenuTopping(BaseModel):
+    """A topping and its price for one pizza."""
+
+    id: str
+    name: str
+    price: str
+
+
+class MenuPizza(BaseModel):
+    """A pizza and its price for each size."""
+
+    id: str
+    name: str
+    description: str
+    vegetarian: bool
+    sold_out: bool
+    prices: dict[str, str]
+
+
+class MenuAnswer(BaseModel):
+    """All that can be ordered."""
+
+    currency: str
+    sizes: list[MenuSize]
+    toppings: list[MenuTopping]
+    pizzas: list[MenuPizza]
+
+
+_ANSWERS: tuple[type[BaseModel], ...] = (PlacedOrder, WholeOrder, Problems, MenuAnswer)
+_ORDER_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}}
+_CORRELATION = {
+    "name": "X-Correlation-ID",
+    "in": "header",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    "description": "Marks the order's events and log lines; made where it is missing, and always returned.",
+}
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
+    "description": "The same key with the same order gives the same answer; with another order, 422.",
+}
+_REFUSALS = {
+    "400": "The body is no JSON",
+    "404": "There is no such order",
+    "409": "The order is already being made",
+    "413": "The body is over 64 kB",
+    "415": "The body is not application/json",
+    "422": "The order has problems, one per field",
+    "429": "Too many requests from one address",
+    "503": "Try again, with the same Idempotency-Key",
+}
+
+
+@blueprint.get("/openapi.json")
+def openapi() -> Response:
+    """Show the document."""
+    return jsonify(document())
+
+
+@cache
+def document() -> dict[str, Any]:
+    """Give the document."""
+    template = "#/components/schemas/{model}"
+    asked, sent = (
+        models_json_schema([(model, mode) for model in models], ref_template=template)[1]["$defs"]
+        for models, mode in (((OrderRequest,), "validation"), (_ANSWERS, "serialization"))
+    )
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Mario's Pizzeria", "version": "1.0.0", "description": "Order pizza and follow it."},
+        "paths": _paths(),
+        "components": {"schemas": {**asked, **sent}},
+    }
+
+
+def _paths() -> dict[str, Any]:
+    stream = {"description": "Server-sent events named status", "content": {"text/event-stream": {}}}
+    return {
+        "/api/menu": {"get": _operation("showMenu", "All that can be ordered", "200", "MenuAnswer", "503")},
+        "/api/orders": {"post": _placing()},
+        "/api/orders/{id}": {
+            "parameters": [_ORDER_ID],
+            "get": _operation("showOrder", "An order as it stands", "200", "WholeOrder", "404", "503"),
+        },
+        "/api/orders/{id}/cancel": {
+            "parameters": [_ORDER_ID],
+            "post": _operation(
+                "cancelOrder", "Cancel an order that is not cooking yet", "200", "WholeOrder", "404", "409", "429", "503"
+            ),
+        },
+        "/api/orders/{id}/stream": {
+            "parameters": [_ORDER_ID],
+            "get": {
+                "operationId": "followOrder",
+                "summary": "Follow an order; honours Last-Event-ID",
+                "responses": {"200": stream, "204": {"description": "Nothing more will happen"}, **_refusals("404")},
+            },
+        },
+    }
+
+
+def _placing() -> dict[str, Any]:
+    operation = _operation(
+        "placeOrder", "Place an order", "201", "PlacedOrder", "400", "413", "415", "422", "429", "503"
+    )
+    operation["parameters"].append(_KEY)
+    operation["requestBody"] = {"required": True, "content": _json("OrderRequest")}
+    return operation
+
+
+def _operation(name: str, summary: str, status: str, model: str, *refusals: str) -> dict[str, Any]:
+    return {
+        "operationId": name,
+        "summary": summary,
+        "parameters": [_CORRELATION],
+        "responses": {status: {"description": summary, "content": _json(model)}, **_refusals(*refusals)},
+    }
+
+
+def _refusals(*statuses: str) -> dict[str, Any]:
+    return {status: {"description": _REFUSALS[status], "content": _json("Problems")} for status in statuses}
+
+
+def _json(model: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{model}"}}}

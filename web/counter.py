@@ -1,0 +1,66 @@
+"""The counter: where this process takes orders. Holds the settings, the database and the menu."""
+
+import random
+import time
+from collections.abc import Callable
+from functools import cached_property
+from typing import TypeVar
+
+from flask import current_app
+from sqlalchemy.exc import DBAPIError
+
+from domain import orders
+from domain.database import connect
+from domain.kernel.unit_of_work import Database, UnitOfWork, is_conflict
+from domain.menu import CachedMenu, Menu
+from domain.orders import NewOrder, Order
+from domain.settings import Settings
+from web.live import Watch
+
+TRIES = 5
+
+T = TypeVar("T")
+
+
+class Counter:
+    """One per process. Connects on first use, so that it may be made before a server forks."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.watch = Watch(settings, lambda: self.database)
+        self._menu = CachedMenu()
+
+    @cached_property
+    def database(self) -> Database:
+        """The database. Raises SettingsError when none is known."""
+        return connect(self.settings.database(), connections=10)
+
+    def menu(self) -> Menu:
+        """Give the menu, a few seconds old at the most."""
+        with self.database.read() as connection:
+            return self._menu.get(connection)
+
+    def place(self, new: NewOrder, correlation_id: str, key: str | None = None) -> tuple[Order, bool]:
+        """Save an order; see domain.orders.place."""
+        return self.change(
+            correlation_id,
+            lambda work: orders.place(work, new, self._menu.get(work.connection), self.settings, key),
+        )
+
+    def change(self, correlation_id: str, step: Callable[[UnitOfWork], T]) -> T:
+        """Run a step in a transaction, again when another transaction was in its way."""
+        for tried in range(1, TRIES + 1):
+            try:
+                with self.database.begin(correlation_id) as work:
+                    return step(work)
+            except DBAPIError as error:
+                if tried == TRIES or not is_conflict(error):
+                    raise
+                time.sleep(random.uniform(0, 0.01 * 2**tried))  # noqa: S311 - spreads retries, hides nothing
+        raise AssertionError("The last try returns or raises.")
+
+
+def counter() -> Counter:
+    """Give the counter of the application that answers this request."""
+    here: Counter = current_app.extensions["counter"]
+    return here

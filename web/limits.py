@@ -1,0 +1,52 @@
+"""How often one address may do what costs us something."""
+
+import ipaddress
+
+from flask import Flask, request
+from flask_limiter import Limiter
+
+from domain.settings import Settings, SettingsError
+
+PLACING = "30 per minute"
+LOGGING_IN = "10 per minute"
+
+
+def caller() -> str:
+    """Give the address a request comes from: behind a proxy on this machine, the one that the proxy names."""
+    peer = request.remote_addr or "unknown"
+    forwarded = request.headers.get("X-Forwarded-For", "") if _loopback(peer) else ""
+    return forwarded.rsplit(",", 1)[-1].strip() or peer
+
+
+def is_own_machine() -> bool:
+    """Tell whether a request comes from this machine itself, as those of `pizzeria simulate` do."""
+    return _loopback(caller())
+
+
+def _loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+limiter = Limiter(caller, swallow_errors=True, in_memory_fallback_enabled=True, strategy="fixed-window")
+
+
+def register(app: Flask, settings: Settings) -> None:
+    """Count in Redis, for all processes together, or in this process while Redis is away."""
+    app.config["RATELIMIT_ENABLED"] = settings.rate_limits == "on"
+    app.config["RATELIMIT_STORAGE_URI"] = _storage(settings)
+    if app.config["RATELIMIT_STORAGE_URI"] != "memory://":
+        app.config["RATELIMIT_STORAGE_OPTIONS"] = {"socket_timeout": 1, "socket_connect_timeout": 1}
+    limiter.init_app(app)
+
+
+def _storage(settings: Settings) -> str:
+    if settings.rate_limits == "off" or settings.bus == "memory":
+        return "memory://"
+    try:
+        url = settings.results()
+    except SettingsError:
+        return "memory://"
+    return f"redis+{url}" if url.startswith("unix://") else url

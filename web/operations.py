@@ -1,0 +1,58 @@
+"""For those who run the pizzeria: does this process live, and can it do its work?"""
+
+from collections.abc import Callable
+
+import psycopg
+import redis
+from flask import Blueprint, Response, jsonify
+
+from domain.settings import Settings, SettingsError
+from web.counter import counter
+
+PATIENCE = 2
+"""Seconds that a part has to answer."""
+
+blueprint = Blueprint("operations", __name__)
+
+
+@blueprint.get("/healthz")
+def healthz() -> Response:
+    """Say that this process lives; nothing about what it needs."""
+    return Response("ok\n", mimetype="text/plain")
+
+
+@blueprint.get("/readyz")
+def readyz() -> Response:
+    """Say whether everything that this process needs answers, and what does not."""
+    shop = counter().settings
+    parts: dict[str, Callable[[Settings], None]] = {"database": _ask_database}
+    if shop.bus == "celery":
+        parts["broker"] = _ask_broker
+    found = {name: _state(ask, shop) for name, ask in parts.items()}
+    answer = jsonify({"ready": all(state == "ok" for state in found.values()), "parts": found})
+    answer.status_code = 200 if answer.get_json()["ready"] else 503
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _state(ask: Callable[[Settings], None], shop: Settings) -> str:
+    try:
+        ask(shop)
+    except psycopg.errors.UndefinedTable:
+        return "not migrated: run `pizzeria migrate`"
+    except (psycopg.Error, redis.RedisError, SettingsError):
+        return "does not answer"
+    return "ok"
+
+
+def _ask_database(shop: Settings) -> None:
+    # On a connection of its own: a pool that is busy, or whose connections are stale, says nothing about the server.
+    with psycopg.connect(shop.database(), connect_timeout=PATIENCE, options="-c statement_timeout=2s") as session:
+        session.execute("SELECT FROM orders LIMIT 1")
+
+
+def _ask_broker(shop: Settings) -> None:
+    with redis.Redis.from_url(
+        shop.results(), socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, retry=None
+    ) as client:
+        client.ping()

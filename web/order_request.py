@@ -1,0 +1,252 @@
+"""What a customer may send as an order, by JSON or form alike: strict, with every problem in plain words."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Literal
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from domain.customers import Contact
+from domain.menu import Menu
+from domain.orders import MAX_LINES, MAX_PIZZAS, InvalidOrderError, Line, NewOrder, price
+
+MAX_QUANTITY = 20
+MAX_TOPPINGS = 10
+MAX_NAME = 80
+MIN_ADDRESS, MAX_ADDRESS = 5, 200
+MAX_NOTE = 140
+MAX_PROBLEMS = 100
+"""An answer names so many problems at the most; nobody reads more."""
+
+# Control characters, line separators, lone surrogates, and what turns the direction of the text after it.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_PHONE = re.compile(r"\+?[0-9][0-9 ()./-]{2,30}|\(?[0-9][0-9 ()./-]{2,30}")
+
+_UNPRINTABLE_PROBLEM = "Please use ordinary characters on one line only."
+
+# What is asked for, by field without line numbers: the one sentence for whatever is wrong with it.
+_WANTED: Mapping[str, str] = {
+    "": "Send the order as a JSON object.",
+    "customer": "Tell us who orders: an object with name and phone.",
+    "customer.name": f"Please tell us your name, in at most {MAX_NAME} characters.",
+    "customer.phone": "Please give a telephone number that we can call, such as +1 202 555 0123.",
+    "customer.email": "This is no e-mail address: correct it or leave it out.",
+    "fulfilment": "Choose delivery or pickup.",
+    "address": f"Please tell us where to deliver, in {MIN_ADDRESS} to {MAX_ADDRESS} characters.",
+    "payment": "Choose how to pay: cash.",
+    "card_token": "A card token is text of at most 200 characters.",
+    "items": f"Order 1 to {MAX_LINES} items.",
+    "items.#": "An item is an object with pizza, size and quantity.",
+    "items.#.pizza": "Choose a pizza from the menu.",
+    "items.#.size": "Choose a size from the menu.",
+    "items.#.toppings": f"Choose at most {MAX_TOPPINGS} toppings, each once.",
+    "items.#.toppings.#": "Choose toppings from the menu.",
+    "items.#.quantity": f"The quantity must be a whole number from 1 to {MAX_QUANTITY}.",
+    "items.#.note": f"A note has at most {MAX_NOTE} characters.",
+    "note": f"A note has at most {MAX_NOTE} characters.",
+}
+
+
+def _clean(value: object) -> object:
+    """Strip text and refuse what cannot be read on a box; leaves anything else to the field's own type."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip(" ")
+    if _UNPRINTABLE.search(text):
+        raise PydanticCustomError("unprintable", _UNPRINTABLE_PROBLEM)
+    return text
+
+
+def _blank_is_none(value: object) -> object:
+    return _clean(value) or None if isinstance(value, str) else value
+
+
+Text = Annotated[str, BeforeValidator(_clean)]
+Id = Annotated[str, BeforeValidator(_clean), Field(min_length=1, max_length=60)]
+Note = Annotated[str | None, BeforeValidator(_blank_is_none), Field(max_length=MAX_NOTE)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class CustomerRequest(_Strict):
+    """Who orders."""
+
+    name: Annotated[Text, Field(min_length=1, max_length=MAX_NAME)]
+    phone: Annotated[Text, Field(min_length=3, max_length=32, description="With its country's code, or local.")]
+    email: Annotated[str | None, BeforeValidator(_blank_is_none), Field(max_length=254)] = None
+
+    @field_validator("name")
+    @classmethod
+    def _visible(cls, name: str) -> str:
+        if not any(char.isprintable() and not char.isspace() for char in name):
+            raise PydanticCustomError("name", _WANTED["customer.name"])
+        return name
+
+    @field_validator("phone")
+    @classmethod
+    def _e164(cls, phone: str, info: ValidationInfo) -> str:
+        return e164(phone, (info.context or {}).get("region", "US"))
+
+    @field_validator("email")
+    @classmethod
+    def _address(cls, email: str | None) -> str | None:
+        if email is None:
+            return None
+        try:
+            return validate_email(email, check_deliverability=False, test_environment=True).normalized
+        except EmailNotValidError:
+            raise PydanticCustomError("email", _WANTED["customer.email"]) from None
+
+
+class ItemRequest(_Strict):
+    """So many pizzas of a kind."""
+
+    pizza: Id
+    size: Id
+    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
+    toppings: Annotated[list[Id], Field(max_length=MAX_TOPPINGS)] = []
+    note: Note = None
+
+    @field_validator("toppings")
+    @classmethod
+    def _each_once(cls, toppings: list[str]) -> list[str]:
+        if len(set(toppings)) < len(toppings):
+            raise PydanticCustomError("toppings", _WANTED["items.#.toppings"])
+        return toppings
+
+    def line(self) -> Line:
+        """Give what the domain prices."""
+        return Line(
+            pizza=self.pizza, size=self.size, quantity=self.quantity, toppings=tuple(self.toppings), note=self.note
+        )
+
+
+class OrderRequest(_Strict):
+    """An order as a customer sends it."""
+
+    customer: CustomerRequest
+    fulfilment: Literal["delivery", "pickup"]
+    address: Annotated[
+        str | None,
+        BeforeValidator(_blank_is_none),
+        Field(max_length=MAX_ADDRESS, description="Required for a delivery, ignored for a pickup."),
+    ] = None
+    payment: Literal["cash", "card"]
+    card_token: Annotated[str | None, Field(max_length=200)] = None
+    items: Annotated[list[ItemRequest], Field(min_length=1, max_length=MAX_LINES)]
+    note: Note = None
+
+    @field_validator("payment")
+    @classmethod
+    def _cash(cls, payment: str) -> str:
+        if payment == "card":
+            raise PydanticCustomError("payment", "Cash only for now.")
+        return payment
+
+
+def e164(phone: str, region: str) -> str:
+    """Write a telephone number in E.164 form. Raises PydanticCustomError for what cannot be one."""
+    problem = PydanticCustomError("phone", _WANTED["customer.phone"])
+    if not _PHONE.fullmatch(phone):
+        raise problem
+    try:
+        number = phonenumbers.parse(phone, region)
+    except phonenumbers.NumberParseException:
+        raise problem from None
+    written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    # Numbering plans change faster than their list: a number with its country's code need only be of a number's length.
+    plausible = phone.startswith("+") and 10 <= len(written) <= 16
+    if not plausible and not phonenumbers.is_possible_number(number):
+        raise problem
+    return written
+
+
+def read_order(payload: object, region: str, menu: Callable[[], Menu]) -> NewOrder:
+    """Make an order of what was sent. Raises InvalidOrderError with every problem, those with the menu included.
+
+    ``menu`` is asked only where something is wrong: a well-formed order is priced when it is placed.
+    """
+    problems: dict[str, str] = {}
+    try:
+        request = OrderRequest.model_validate(payload, context={"region": region})
+    except ValidationError as error:
+        problems = _problems(error.errors(include_url=False, include_context=False, include_input=False))
+    if isinstance(payload, Mapping):
+        problems |= {field: text for field, text in _across(payload).items() if field not in problems}
+    if problems:
+        raise InvalidOrderError(dict(list(({**_not_on_menu(payload, menu), **problems}).items())[:MAX_PROBLEMS]))
+    return _new_order(request)
+
+
+def _new_order(request: OrderRequest) -> NewOrder:
+    customer = request.customer
+    return NewOrder(
+        contact=Contact(customer.name, customer.phone, customer.email),
+        fulfilment=request.fulfilment,
+        payment=request.payment,
+        lines=tuple(item.line() for item in request.items),
+        address=request.address if request.fulfilment == "delivery" else None,
+        note=request.note,
+    )
+
+
+def _problems(errors: Iterable[ErrorDetails]) -> dict[str, str]:
+    problems: dict[str, str] = {}
+    for error in errors:
+        field = ".".join(str(part)[:60] for part in error["loc"])
+        problems.setdefault(field, _sentence(error))
+    return problems
+
+
+def _sentence(error: ErrorDetails) -> str:
+    if error["type"] == "extra_forbidden":
+        return "There is no such field in an order: leave it out."
+    if error["type"] in {"unprintable", "payment"}:
+        return error["msg"]
+    path = ".".join("#" if isinstance(part, int) else part for part in error["loc"])
+    return _WANTED.get(path, "This is not what an order needs here.")
+
+
+def _across(payload: Mapping[Any, Any]) -> dict[str, str]:
+    """Find what is wrong between fields, which can be told even where some field is wrong by itself."""
+    problems: dict[str, str] = {}
+    address = payload.get("address")
+    if payload.get("fulfilment") == "delivery" and (
+        address is None or (isinstance(address, str) and len(address.strip(" ")) < MIN_ADDRESS)
+    ):
+        problems["address"] = _WANTED["address"]
+    items = payload.get("items")
+    counts = [item.get("quantity") for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
+    if sum(count for count in counts if type(count) is int and count > 0) > MAX_PIZZAS:
+        problems["items"] = f"Order at most {MAX_PIZZAS} pizzas at once; call us for more."
+    return problems
+
+
+def _not_on_menu(payload: object, menu: Callable[[], Menu]) -> dict[str, str]:
+    """Find what the menu has not among the well-formed items."""
+    items = payload.get("items") if isinstance(payload, Mapping) else None
+    lines: dict[int, Line] = {}
+    for index, item in enumerate(items[:MAX_LINES] if isinstance(items, list) else []):
+        try:
+            lines[index] = ItemRequest.model_validate(item).line()
+        except ValidationError:
+            continue
+    if not lines:
+        return {}
+    asked = NewOrder(contact=Contact("", ""), fulfilment="pickup", payment="cash", lines=tuple(lines.values()))
+    try:
+        price(asked, menu())
+    except InvalidOrderError as error:
+        places = list(lines)
+        return {_renumber(field, places): problem for field, problem in error.problems.items()}
+    return {}
+
+
+def _renumber(field: str, places: list[int]) -> str:
+    items, index, rest = field.split(".", 2)
+    return f"{items}.{places[int(index)]}.{rest}"

@@ -70,7 +70,9 @@ class Dispatch:
                 **order.contact, driver_name=leaving[order.id], estimated_delivery_time=due
             ),
         )
-        orders.advance([row.order_id for row in [*arrived, *at_once]], OrderDelivered, lambda order: _delivered(order, now))
+        orders.advance(
+            [row.order_id for row in [*arrived, *at_once]], OrderDelivered, lambda order: _delivered(order, now)
+        )
 
     def _arrived(self, work: UnitOfWork, now: datetime) -> Sequence[Row[tuple[str, str]]]:
         """End the tours that are over; their drivers are free again."""

@@ -58,8 +58,9 @@ class OrderEvent(Event, frozen=True, kw_only=True):
 
 @catalogue.register
 class OrderPlaced(OrderEvent, frozen=True, kw_only=True):
-    """A customer has ordered. Money in the shop's currency; the estimated time is when the order is at the door, or
-    ready for pickup.
+    """A customer has ordered.
+
+    Money is in ``currency``; the estimated delivery time is when the order is at the door, or ready for pickup.
     """
 
     version: ClassVar[int] = 2

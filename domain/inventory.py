@@ -53,7 +53,7 @@ class RecipeBook:
 
 
 class Reservations:
-    """What orders have put by. A released one stays as a tombstone, so that a reservation that comes late does nothing."""
+    """What orders have put by. A released one stays as a tombstone: a reservation that comes late does nothing."""
 
     def __init__(self, work: UnitOfWork) -> None:
         self._work = work
@@ -147,7 +147,8 @@ class Stock:
         names, reasons, quantities, orders = zip(*self._movements, strict=True)
         self._work.run(
             "INSERT INTO stock_movements (ingredient_id, reason, quantity, order_id) SELECT * FROM"
-            " unnest(CAST(:names AS text[]), CAST(:reasons AS text[]), CAST(:quantities AS bigint[]), CAST(:orders AS text[]))",
+            " unnest(CAST(:names AS text[]), CAST(:reasons AS text[]), CAST(:quantities AS bigint[]),"
+            " CAST(:orders AS text[]))",
             names=list(names),
             reasons=list(reasons),
             quantities=list(quantities),
@@ -186,7 +187,10 @@ def _ingredient(row: Any) -> Ingredient:
     return Ingredient(row.id, row.name, row.quantity, row.minimum_threshold, supplier)
 
 
-def reserve(work: UnitOfWork, wanted: Mapping[str, Sequence[OrderItem]]) -> dict[str, tuple[Needs, tuple[MissingIngredient, ...]]]:
+Outcome = dict[str, tuple[Needs, tuple[MissingIngredient, ...]]]
+
+
+def reserve(work: UnitOfWork, wanted: Mapping[str, Sequence[OrderItem]]) -> Outcome:
     """Reserve for each order what its items need, in the order given; gives what was needed and what is missing.
 
     An order that was released before, or reserved before, is left out: nothing is done for it.
@@ -195,7 +199,7 @@ def reserve(work: UnitOfWork, wanted: Mapping[str, Sequence[OrderItem]]) -> dict
     book = RecipeBook(work.connection)
     needs = {order_id: book.needs(items) for order_id, items in wanted.items() if order_id in begun}
     stock = Stock(work, {ingredient for needed in needs.values() for ingredient in needed})
-    outcome = {order_id: (needed, stock.reserve(order_id, needed)) for order_id, needed in needs.items()}
+    outcome: Outcome = {order_id: (needed, stock.reserve(order_id, needed)) for order_id, needed in needs.items()}
     reservations.close({order_id: needed for order_id, (needed, missing) in outcome.items() if not missing})
     stock.save()
     return outcome

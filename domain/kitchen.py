@@ -128,7 +128,11 @@ class Kitchen:
         self._turn(work, baked)
         out = not any(row.baking for row in progress)
         if out:
-            work.run("UPDATE oven_loads SET plated_at = :now WHERE id = :load AND plated_at IS NULL", now=clock.now(), load=load_id)
+            work.run(
+                "UPDATE oven_loads SET plated_at = :now WHERE id = :load AND plated_at IS NULL",
+                now=clock.now(),
+                load=load_id,
+            )
         return out
 
     def _turn(self, work: UnitOfWork, baked: Sequence[str]) -> None:
@@ -171,7 +175,7 @@ class Kitchen:
 
 
 def _divide(work: UnitOfWork, load: str, orders: Sequence[str], due: datetime) -> int:
-    """Divide a load's pizzas into parts: one each for an order alone, else some to a part. Gives the number of parts."""
+    """Divide a load's pizzas into parts: one each for an order alone, else many. Gives the number of parts."""
     size = 1 if len(orders) == 1 else PART_PIZZAS
     return int(
         work.run(
@@ -283,7 +287,8 @@ def send_back(work: UnitOfWork, order_id: str) -> bool:
     ).scalar()
     if found:
         work.run(
-            "UPDATE ticket_pizzas SET state = 'waiting', burns = 0 WHERE order_id = :id AND state <> 'baked'", id=order_id
+            "UPDATE ticket_pizzas SET state = 'waiting', burns = 0 WHERE order_id = :id AND state <> 'baked'",
+            id=order_id,
         )
     return bool(found)
 

@@ -208,7 +208,7 @@ def recent(connection: Connection, *, order_id: str | None = None, limit: int = 
     columns = ", ".join(MessageRow.__dataclass_fields__)
     rows = connection.execute(
         text(
-            f"SELECT {columns} FROM messages WHERE CAST(:order AS text) IS NULL OR order_id = :order"  # noqa: S608
+            f"SELECT {columns} FROM messages WHERE CAST(:order AS text) IS NULL OR order_id = :order"
             " ORDER BY created_at DESC, key LIMIT :limit"
         ),
         {"order": order_id, "limit": limit},

@@ -211,7 +211,9 @@ ON CONFLICT (idempotency_key) DO NOTHING
 """)
 
 
-def place(work: UnitOfWork, new: NewOrder, menu: Menu, settings: Settings, key: str | None = None) -> tuple[Order, bool]:
+def place(
+    work: UnitOfWork, new: NewOrder, menu: Menu, settings: Settings, key: str | None = None
+) -> tuple[Order, bool]:
     """Save an order and record that it was placed. Gives the order, and whether it is new.
 
     With an idempotency key that was used for the same request, gives that order as it was first placed; parallel
@@ -286,7 +288,7 @@ def _as_placed(order: Order) -> Order:
     return Order(**(first | {"status": "placed"}))
 
 
-_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM orders "  # noqa: S608 - names of this class, no input
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM orders "
 
 
 def _order(row: Any) -> Order:
@@ -320,9 +322,7 @@ class Orders:
         self._work = work
         work.locks("orders")
         wanted = sorted(set(ids))
-        rows = work.connection.execute(
-            text(_SELECT + "WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"), {"ids": wanted}
-        )
+        rows = work.connection.execute(text(_SELECT + "WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"), {"ids": wanted})
         self._orders = {row.id: _order(row) for row in rows}
 
     def __getitem__(self, order_id: str) -> Order:
@@ -351,15 +351,15 @@ class Orders:
         _, status = TRANSITIONS[event_type]
         reason = events[0].reason if isinstance(events[0], OrderCancelled) else None
         self._work.run(
-            f"UPDATE orders SET status = :status, {status}_at = :now, cancelled_reason = :reason"  # noqa: S608
-            " WHERE id = ANY(:ids)",
+            f"UPDATE orders SET status = :status, {status}_at = :now, cancelled_reason = :reason WHERE id = ANY(:ids)",
             status=status,
             now=now,
             reason=reason,
             ids=[order.id for order in moving],
         )
         for order in moving:
-            self._orders[order.id] = replace(order, status=status, cancelled_reason=reason, **{f"{status}_at": now})
+            changed: dict[str, Any] = {"status": status, "cancelled_reason": reason, f"{status}_at": now}
+            self._orders[order.id] = replace(order, **changed)
 
 
 def cancel(work: UnitOfWork, order_id: str, reason: str, cancelled_by: str) -> Order:
@@ -378,13 +378,10 @@ def cancel(work: UnitOfWork, order_id: str, reason: str, cancelled_by: str) -> O
 
 def cancel_all(orders: Orders, reasons: Mapping[str, str], cancelled_by: str) -> list[str]:
     """Cancel those of these orders that are not cooking yet, each for its reason; gives their ids."""
-    done: list[str] = []
-    for order_id, reason in reasons.items():
-        done += orders.advance(
-            [order_id],
-            OrderCancelled,
-            lambda order, why=reason: OrderCancelled(
-                **order.contact, reason=why, cancelled_by=cancelled_by, cancelled_at=clock.now()
-            ),
+
+    def cancelled(order: Order) -> OrderCancelled:
+        return OrderCancelled(
+            **order.contact, reason=reasons[order.id], cancelled_by=cancelled_by, cancelled_at=clock.now()
         )
-    return done
+
+    return [done for order_id in reasons for done in orders.advance([order_id], OrderCancelled, cancelled)]

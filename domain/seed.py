@@ -213,7 +213,8 @@ def _receive(connection: Connection, ingredient: str, quantity: int) -> None:
     values = {"id": ingredient, "quantity": quantity}
     connection.execute(text("UPDATE ingredients SET quantity = quantity + :quantity WHERE id = :id"), values)
     connection.execute(
-        text("INSERT INTO stock_movements (ingredient_id, reason, quantity) VALUES (:id, 'received', :quantity)"), values
+        text("INSERT INTO stock_movements (ingredient_id, reason, quantity) VALUES (:id, 'received', :quantity)"),
+        values,
     )
 
 
@@ -221,7 +222,7 @@ def _insert(connection: Connection, table: str, rows: Sequence[Mapping[str, Any]
     columns = list(rows[0])
     connection.execute(
         text(
-            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(':' + c for c in columns)})"  # noqa: S608
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(':' + c for c in columns)})"
             " ON CONFLICT DO NOTHING"
         ),
         rows,

@@ -113,9 +113,12 @@ def make_app() -> Celery:
 app = make_app()
 
 
-@worker_process_init.connect
-def _after_fork(**_: Any) -> None:
+def _forget_database(**_: Any) -> None:
+    """Let a forked worker connect by itself."""
     database.cache_clear()
+
+
+worker_process_init.connect(_forget_database)
 
 
 def run_relay() -> None:

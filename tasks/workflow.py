@@ -16,7 +16,7 @@ from tasks.database import database
 from tasks.gateways.switch import mode
 
 OVEN = "oven"
-PASS = "pass"  # noqa: S105 - where cooked pizzas are handed over
+PASS = "pass"
 QUEUES = (OVEN, PASS)
 
 _BAKED = "baked"

@@ -12,7 +12,9 @@ Data = dict[str, Any]
 Upcaster = Callable[[Data], Data]
 
 # Words that tell a state reached, beside all that end in -ed.
-_PAST = frozenset({"Began", "Begun", "Gone", "Left", "Lost", "Low", "Made", "Out", "Paid", "Ready", "Sent", "Sold", "Taken"})
+_PAST = frozenset(
+    {"Began", "Begun", "Gone", "Left", "Lost", "Low", "Made", "Out", "Paid", "Ready", "Sent", "Sold", "Taken"}
+)
 _WORDS = re.compile(r"[A-Z][a-z0-9]*")
 
 
@@ -29,9 +31,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     key: ClassVar[str]
     """Field that tells which stream of that kind, for example ``order_id``."""
     personal: ClassVar[frozenset[str]] = frozenset()
-    """Fields that are encrypted with the subject's key; None once the key is dropped."""
-    subject: ClassVar[str] = "customer_id"
-    """Field naming the person whom the personal fields belong to."""
+    """Fields that are encrypted with the person's key; None once the key is dropped."""
+    person: ClassVar[str] = "customer_id"
+    """Field naming the person whom the personal fields belong to, and whose key encrypts them."""
 
     @property
     def identity(self) -> str:

@@ -13,8 +13,8 @@ from domain.kernel.personal import decrypt, encrypt, make_keys, read_keys
 # An event goes on with its stream's correlation; the first of a stream takes that of what caused it.
 _APPEND = text("""
 WITH incoming AS (
-    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:versions AS int[]), CAST(:streams AS text[]),
-        CAST(:data AS text[]), CAST(:correlations AS text[]), CAST(:causes AS uuid[]), CAST(:traces AS text[]))
+    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:versions AS int[]),
+        CAST(:streams AS text[]), CAST(:data AS text[]), CAST(:correlations AS text[]), CAST(:causes AS uuid[]), CAST(:traces AS text[]))
         WITH ORDINALITY AS i (id, type, version, stream, data, correlation_id, causation_id, traceparent, n)
 ), appended AS (
     INSERT INTO events (id, type, version, stream, sequence, data, correlation_id, causation_id, traceparent)
@@ -54,7 +54,7 @@ def append(connection: Connection, pending: Sequence[Pending]) -> None:
     """
     if not pending:
         return
-    subjects = {str(getattr(p.event, p.event.subject)) for p in pending if p.event.personal}
+    subjects = {str(getattr(p.event, p.event.person)) for p in pending if p.event.personal}
     keys = make_keys(connection, subjects)
     connection.execute(
         _APPEND,
@@ -74,7 +74,7 @@ def append(connection: Connection, pending: Sequence[Pending]) -> None:
 def _encode(event: Event, keys: Any) -> str:
     data = msgspec.to_builtins(event)
     if event.personal:
-        key = keys[str(getattr(event, event.subject))]
+        key = keys[str(getattr(event, event.person))]
         for field in event.personal:
             if data[field] is not None:
                 data[field] = encrypt(data[field], key)
@@ -85,7 +85,7 @@ def decode(connection: Connection, catalogue: Catalogue, rows: Sequence[Row[Any]
     """Make events of rows that hold COLUMNS; an exception stands in the place of one that cannot be read."""
     stored = [msgspec.json.decode(row.data) for row in rows]
     subjects = {
-        str(data.get(kind.subject))
+        str(data.get(kind.person))
         for row, data in zip(rows, stored, strict=True)
         if (kind := catalogue.types.get(row.type)) and kind.personal
     }
@@ -96,7 +96,7 @@ def decode(connection: Connection, catalogue: Catalogue, rows: Sequence[Row[Any]
 def _decode(catalogue: Catalogue, row: Row[Any], data: dict[str, Any], keys: Any) -> Recorded[Event] | Exception:
     kind = catalogue.types.get(row.type)
     if kind and kind.personal:
-        key = keys.get(str(data.get(kind.subject)))
+        key = keys.get(str(data.get(kind.person)))
         for field in kind.personal:
             if field in data:
                 data[field] = decrypt(data[field], key)
@@ -122,7 +122,7 @@ def read_stream(connection: Connection, catalogue: Catalogue, stream: str, after
     Raises UnknownEventError or msgspec.ValidationError for an event that cannot be read.
     """
     rows = connection.execute(
-        text(f"SELECT {COLUMNS} FROM events e WHERE e.stream = :stream AND e.sequence > :after ORDER BY e.sequence"),  # noqa: S608
+        text(f"SELECT {COLUMNS} FROM events e WHERE e.stream = :stream AND e.sequence > :after ORDER BY e.sequence"),
         {"stream": stream, "after": after},
     ).all()
     found: list[Recorded[Event]] = []

@@ -13,32 +13,32 @@ _NONCE = 12
 
 Keys = Mapping[str, bytes]
 
-_ADD = text("INSERT INTO personal_keys (subject, key) VALUES (:subject, :key) ON CONFLICT DO NOTHING")
-_READ = text("SELECT subject, key FROM personal_keys WHERE subject = ANY(:subjects)")
+_ADD = text("INSERT INTO personal_keys (person, key) VALUES (:person, :key) ON CONFLICT DO NOTHING")
+_READ = text("SELECT person, key FROM personal_keys WHERE person = ANY(:persons)")
 
 
-def read_keys(connection: Connection, subjects: Iterable[str]) -> Keys:
+def read_keys(connection: Connection, persons: Iterable[str]) -> Keys:
     """Give the keys of those persons who still have one."""
-    wanted = sorted(set(subjects))
+    wanted = sorted(set(persons))
     if not wanted:
         return {}
-    return {row.subject: bytes(row.key) for row in connection.execute(_READ, {"subjects": wanted})}
+    return {row.person: bytes(row.key) for row in connection.execute(_READ, {"persons": wanted})}
 
 
-def make_keys(connection: Connection, subjects: Iterable[str]) -> Keys:
+def make_keys(connection: Connection, persons: Iterable[str]) -> Keys:
     """Give every person's key, made now for those who have none."""
-    wanted = sorted(set(subjects))
-    keys = dict(read_keys(connection, wanted))
-    missing = [{"subject": s, "key": AESGCM.generate_key(128)} for s in wanted if s not in keys]
+    wanted = sorted(set(persons))
+    keys: dict[str, bytes] = dict(read_keys(connection, wanted))
+    missing = [person for person in wanted if person not in keys]
     if missing:
-        connection.execute(_ADD, missing)
-        keys.update(read_keys(connection, [m["subject"] for m in missing]))
+        connection.execute(_ADD, [{"person": person, "key": AESGCM.generate_key(128)} for person in missing])
+        keys.update(read_keys(connection, missing))
     return keys
 
 
-def drop_key(connection: Connection, subject: str) -> None:
+def drop_key(connection: Connection, person: str) -> None:
     """Erase a person from the log, for good."""
-    connection.execute(text("DELETE FROM personal_keys WHERE subject = :subject"), {"subject": subject})
+    connection.execute(text("DELETE FROM personal_keys WHERE person = :person"), {"person": person})
 
 
 def encrypt(plain: str, key: bytes) -> str:

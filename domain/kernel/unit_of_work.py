@@ -17,9 +17,7 @@ from domain.kernel.event import Event, Recorded
 _logger = structlog.get_logger(__name__)
 
 # A frozen or vanished process must free its locks by itself: transaction_timeout exists from PostgreSQL 17 on.
-_SESSION = (
-    "-c timezone=UTC -c idle_in_transaction_session_timeout=15s -c transaction_timeout=35s -c lock_timeout=5s"
-)
+_SESSION = "-c timezone=UTC -c idle_in_transaction_session_timeout=15s -c transaction_timeout=35s -c lock_timeout=5s"
 _CONFLICTS = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
 
 
@@ -111,7 +109,7 @@ class Database:
         )
 
     def unit_of_work(self, connection: Connection, *, causes: Sequence[Recorded[Event]]) -> UnitOfWork:
-        """Give a unit of work in a transaction that its caller flushes and commits; events in it cause what it records."""
+        """Give a unit of work whose caller flushes and commits; what it records was caused by these events."""
         return UnitOfWork(connection, self.lock_order, correlation_id=causes[0].correlation_id, causes=causes)
 
     @contextmanager

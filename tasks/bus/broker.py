@@ -55,7 +55,6 @@ class CeleryBroker:
                 connection.release()
             raise OperationalError(type(error).__name__) from error
 
-
     def _lengths(self, channel: Any, names: Sequence[str]) -> Mapping[str, int]:
         if isinstance(channel, redis.Channel):  # all in one round trip, since the relay asks twenty times a second
             with channel.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:

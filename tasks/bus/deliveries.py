@@ -24,7 +24,7 @@ WHERE d.handler = :handler AND d.position = ANY(:positions) AND d.state = 'pendi
     AND d.not_before <= now() + interval '1 second'
     AND (d.claimed_until IS NULL OR d.claimed_until < now())
 ORDER BY d.position FOR UPDATE OF d SKIP LOCKED
-""")  # noqa: S608
+""")
 
 
 def lock(connection: Connection, handler: str, positions: Sequence[int]) -> Sequence[Row[Any]]:

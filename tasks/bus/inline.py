@@ -31,9 +31,7 @@ class InlineBroker:
 
 def drain(database: Database, catalogue: Catalogue, registry: Registry) -> None:
     """Deliver everything that is due, and what comes of it, until nothing is due any more."""
-    relay = Relay(
-        database, InlineBroker(database, catalogue, registry), announce=lambda _: None, beat=lambda: None
-    )
+    relay = Relay(database, InlineBroker(database, catalogue, registry), announce=lambda _: None, beat=lambda: None)
     relay.turn()
     while not relay.idle:
         relay.turn()

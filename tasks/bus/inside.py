@@ -85,7 +85,9 @@ class InsideRunner(Runner):
         self._handle(handler, turn.rows, readable, turn.work)
 
     @staticmethod
-    def _handle(handler: Handler, rows: Sequence[Row[Any]], events: Sequence[Recorded[Event]], work: UnitOfWork) -> None:
+    def _handle(
+        handler: Handler, rows: Sequence[Row[Any]], events: Sequence[Recorded[Event]], work: UnitOfWork
+    ) -> None:
         subscription = handler.subscriptions.get(rows[0].type)
         if subscription is None:
             raise LookupError(f"{handler.name} has no function for {rows[0].type}.")
@@ -124,11 +126,9 @@ class InsideRunner(Runner):
         failure: str | None = None,
         single: bool = False,
     ) -> float | None:
-        """Have deliveries tried again, those that failed alone; gives Celery's countdown, or None where the relay sends."""
+        """Have deliveries tried again; gives the countdown for Celery, or None where the relay sends them."""
         hold = self.may_hold(seconds, single=single)
         with self.database.engine.begin() as connection:
             positions = [row.position for row in rows]
-            deliveries.due_again(
-                connection, handler.name, positions, seconds=seconds, failure=failure, in_broker=hold
-            )
+            deliveries.due_again(connection, handler.name, positions, seconds=seconds, failure=failure, in_broker=hold)
         return seconds if hold else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import Engine, text
 
@@ -13,10 +13,13 @@ _DISPATCH = 4000
 # Rows are taken, never followed by number: events commit in another order than they are numbered.
 _TAKE = text("""
 WITH taken AS (
-    DELETE FROM outbox WHERE position IN (SELECT position FROM outbox ORDER BY position LIMIT :limit FOR UPDATE SKIP LOCKED)
+    DELETE FROM outbox WHERE position IN (
+        SELECT position FROM outbox ORDER BY position LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
     RETURNING position
 )
-SELECT e.position, e.type, e.stream, e.sequence FROM taken t JOIN events e ON e.position = t.position ORDER BY e.position
+SELECT e.position, e.type, e.stream, e.sequence
+FROM taken t JOIN events e ON e.position = t.position ORDER BY e.position
 """)
 
 _EXPAND = text("""
@@ -128,7 +131,7 @@ def paces(engine: Engine) -> tuple[datetime, dict[str, float | None]]:
                 " FROM (SELECT DISTINCT handler FROM subscriptions) h LEFT JOIN paces p ON p.handler = h.handler"
             )
         ).all()
-    return (rows[0].now if rows else datetime.min), {row.handler: row.seconds_per_event for row in rows}
+    return (rows[0].now if rows else datetime.now(UTC)), {row.handler: row.seconds_per_event for row in rows}
 
 
 def park_orphans(engine: Engine) -> None:
@@ -141,7 +144,8 @@ def park_orphans(engine: Engine) -> None:
                 "   WITH RECURSIVE h AS ("
                 "     (SELECT handler FROM deliveries WHERE state = 'pending' AND dispatched_at IS NULL"
                 "      ORDER BY handler LIMIT 1)"
-                "     UNION ALL SELECT (SELECT handler FROM deliveries WHERE state = 'pending' AND dispatched_at IS NULL"
+                "     UNION ALL SELECT ("
+                "       SELECT handler FROM deliveries WHERE state = 'pending' AND dispatched_at IS NULL"
                 "       AND handler > h.handler ORDER BY handler LIMIT 1) FROM h WHERE h.handler IS NOT NULL)"
                 "   SELECT handler FROM h WHERE handler IS NOT NULL EXCEPT SELECT handler FROM subscriptions)"
             )

@@ -65,7 +65,7 @@ class OutsideRunner(Runner):
         return message.countdown
 
     def _claim(self, handler: Handler, positions: Sequence[int], message: _Message) -> None:
-        """Claim the deliveries; one that was started before without an answer is counted, and parked as poison at last."""
+        """Claim the deliveries; one that was started before without an answer is counted, at last parked."""
         poison: list[Row[Any]] = []
         with self.database.engine.begin() as connection:
             rows = deliveries.lock(connection, handler.name, positions)
@@ -137,9 +137,7 @@ class OutsideRunner(Runner):
             deliveries.park(connection, handler.name, [position], error or "")
             return None
         hold = self.may_hold(outcome.pause, single=single)
-        deliveries.due_again(
-            connection, handler.name, [position], seconds=outcome.pause, failure=error, in_broker=hold
-        )
+        deliveries.due_again(connection, handler.name, [position], seconds=outcome.pause, failure=error, in_broker=hold)
         return outcome.pause if hold else None
 
     def _settle(self, handler: Handler, connection: Any, outcomes: Sequence[_Outcome]) -> None:

@@ -1,7 +1,7 @@
 """Keeps Celery 5.7.0 workers alive when Redis dies with a message unacknowledged.
 
-``kombu.transport.redis.Channel._connparams`` reads ``self.connection.client`` of a channel that is already closed, whose
-``connection`` is None. The AttributeError it raises is none that the worker's reconnect loop knows, so the worker ends.
+``kombu.transport.redis.Channel._connparams`` reads ``self.connection.client`` of a channel that is already closed,
+whose ``connection`` is None. The AttributeError it raises is none that the worker's reconnect loop knows, so the worker ends.
 Raising the ConnectionError that a closed connection is lets the worker reconnect as it does for any other.
 """
 
@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 def install() -> None:
     """Make a closed channel say that its connection is lost. Once for each process."""
-    original = Channel._connparams
+    original: Any = Channel._connparams
     if getattr(original, "__guards__", False):
         return
 
@@ -22,5 +22,5 @@ def install() -> None:
             raise RedisConnectionError("The channel's connection is closed.")
         return original(self, *args, **kwargs)
 
-    guarded.__guards__ = True  # type: ignore[attr-defined]
-    Channel._connparams = guarded
+    guarded.__dict__["__guards__"] = True
+    setattr(Channel, "_connparams", guarded)  # noqa: B010 - mypy forbids the assignment

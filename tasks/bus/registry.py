@@ -108,7 +108,7 @@ class Registry:
 
     @classmethod
     def discover(cls, package: str, overrides: Callable[[str], Mapping[str, float]] = lambda _: {}) -> "Registry":
-        """Import every file of a package and collect its handlers. ``overrides`` gives changed retry numbers by handler.
+        """Import every file of a package and collect its handlers; ``overrides`` gives a handler's changed retry numbers.
 
         Raises RegistryError for a file that handles nothing, or one event twice.
         """
@@ -129,8 +129,12 @@ def collect(module: ModuleType, override: Mapping[str, float]) -> Handler:
     marks = [mark for thing in own for mark in getattr(thing, _MARK, [])]
     settle = next((thing for thing in own if getattr(thing, _SETTLES, False)), None)
     if not marks:
-        raise RegistryError(f"{module.__name__} handles nothing: mark a function with @handles or @calls, or move the file.")
-    by_event = {m.event_type: Subscription(m.event_type, m.function, m.outside, m.retry.overridden(override)) for m in marks}
+        raise RegistryError(
+            f"{module.__name__} handles nothing: mark a function with @handles or @calls, or move the file."
+        )
+    by_event = {
+        m.event_type: Subscription(m.event_type, m.function, m.outside, m.retry.overridden(override)) for m in marks
+    }
     if len(by_event) < len(marks):
         raise RegistryError(f"{module.__name__} handles an event twice: one function for each event.")
     if len({m.outside for m in marks}) > 1:

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 
-class Permanent(Exception):  # noqa: N818 - reads as what a handler says
+class Permanent(Exception):
     """Trying again cannot help: park the delivery."""
 
 
-class Wait(Exception):  # noqa: N818 - reads as what a handler says
+class Wait(Exception):
     """This cannot be done yet, and nobody is to blame: deliver it again later, uncounted."""
 
     def __init__(self, seconds: float, reason: str = "") -> None:

@@ -66,7 +66,8 @@ class Runner:
         """Run a transaction again as long as others are only in its way. Raises DatabaseAwayError."""
         for attempt in range(_CONFLICTS):
             try:
-                return step(*args)
+                step(*args)
+                return
             except Exception as error:
                 conflict = is_conflict(error)
                 if is_connection_loss(error) or (conflict and attempt == _CONFLICTS - 1):

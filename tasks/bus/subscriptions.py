@@ -11,8 +11,10 @@ def write(connection: Connection, registry: Registry) -> None:
     values = {"events": [event for event, _ in pairs], "handlers": [handler for _, handler in pairs]}
     given = "unnest(CAST(:events AS text[]), CAST(:handlers AS text[])) AS s (event_type, handler)"
     connection.execute(
-        text(f"INSERT INTO subscriptions SELECT * FROM {given} ON CONFLICT DO NOTHING"), values  # noqa: S608
+        text(f"INSERT INTO subscriptions SELECT * FROM {given} ON CONFLICT DO NOTHING"),
+        values,
     )
     connection.execute(
-        text(f"DELETE FROM subscriptions WHERE (event_type, handler) NOT IN (SELECT * FROM {given})"), values  # noqa: S608
+        text(f"DELETE FROM subscriptions WHERE (event_type, handler) NOT IN (SELECT * FROM {given})"),
+        values,
     )

@@ -32,7 +32,7 @@ FROM (
 ) lost
 WHERE d.position = lost.position AND d.handler = lost.handler
 RETURNING d.handler
-""")  # noqa: S608
+""")
 
 
 def lost(engine: Engine, seen_empty: Mapping[str, datetime | None]) -> dict[str, int]:

@@ -16,17 +16,15 @@ def command(as_json: bool) -> None:
     from tasks.registry import registry
 
     pairs = registry().subscriptions()
-    routes = {
-        name: {"version": kind.version, "handlers": [handler for event, handler in pairs if event == name]}
-        for name, kind in sorted(catalogue.types.items())
-    }
+    handlers = {name: [handler for event, handler in pairs if event == name] for name in sorted(catalogue.types)}
     if as_json:
-        click.echo(
-            json.dumps({name: {**route, "queues": route["handlers"]} for name, route in routes.items()}, indent=2)
-        )
+        routes = {
+            name: {"version": catalogue.types[name].version, "handlers": names, "queues": names}
+            for name, names in handlers.items()
+        }
+        click.echo(json.dumps(routes, indent=2))
         return
     table = Table("Event", "Version", "Handlers, each on the queue of its name")
-    for name, route in routes.items():
-        handlers = route["handlers"]
-        table.add_row(name, str(route["version"]), ", ".join(handlers) if handlers else "nobody yet")
+    for name, names in handlers.items():
+        table.add_row(name, str(catalogue.types[name].version), ", ".join(names) or "nobody yet")
     Console().print(table)

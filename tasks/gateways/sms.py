@@ -25,6 +25,6 @@ def send(message: Message, key: str) -> str:
 
 
 def _console(message: Message, key: str) -> str:
-    """Show that a message would go out; whom to and what stays in the message list, since logs hold nothing personal."""
+    """Show that a message would go out; to whom, and what, is in the message list: logs hold nothing personal."""
     logger.info("sms_shown_on_console", order_id=message.order_id, about=message.about, key=key)
     return "console"

@@ -12,7 +12,6 @@ from sqlalchemy import make_url, text
 
 from domain import menu, migrations, orders, seed
 from domain.customers import Contact
-from domain.database import connect
 from domain.events import catalogue
 from domain.kernel import clock
 from domain.kernel.unit_of_work import Database
@@ -72,9 +71,9 @@ def fresh_database(services: dict[str, str], template: str) -> Iterator[str]:
     """The URL of a migrated, seeded database that only this test uses."""
     name = f"shop_{uuid4().hex}"
     with psycopg.connect(services["database_url"], autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template_shop")  # type: ignore[arg-type]
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template_shop")
         yield make_url(template).set(database=name).render_as_string(hide_password=False)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @dataclass
@@ -90,7 +89,7 @@ class Shop:
 
     def order(self, *lines: Line, key: str | None = None, **changes: Any) -> Order:
         """Place an order: a large margherita and a medium diavola for delivery, unless told otherwise."""
-        given = {
+        given: dict[str, Any] = {
             "contact": Contact("Ada Lovelace", "+15550100001", "ada@example.com"),
             "fulfilment": "delivery",
             "payment": "cash",

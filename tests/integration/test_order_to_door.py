@@ -57,8 +57,7 @@ def test_an_order_is_confirmed_by_sms_and_by_mail_with_lines_total_and_time(shop
     order = shop.order()
     shop.drain()
     texts = {
-        (row.channel, row.about): row
-        for row in shop.rows("SELECT * FROM messages WHERE order_id = :id", id=order.id)
+        (row.channel, row.about): row for row in shop.rows("SELECT * FROM messages WHERE order_id = :id", id=order.id)
     }
     sms, mail = texts["sms", "OrderPlaced"], texts["email", "OrderPlaced"]
     assert order.code in sms.body and f"${order.total}" in sms.body

@@ -30,7 +30,7 @@ END $$""",
     """
 CREATE TRIGGER events_are_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON events
 FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()""",
-    "CREATE TABLE personal_keys (subject text PRIMARY KEY, key bytea NOT NULL)",
+    "CREATE TABLE personal_keys (person text PRIMARY KEY, key bytea NOT NULL)",
     "CREATE TABLE outbox (position bigint PRIMARY KEY REFERENCES events)",
     "CREATE TABLE subscriptions (event_type text, handler text, PRIMARY KEY (event_type, handler))",
     """

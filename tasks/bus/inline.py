@@ -34,4 +34,5 @@ def drain(database: Database, catalogue: Catalogue, registry: Registry) -> None:
     relay = Relay(database, InlineBroker(database, catalogue, registry), announce=lambda _: None, beat=lambda: None)
     relay.turn()
     while not relay.idle:
+        relay.measure()
         relay.turn()

@@ -119,7 +119,7 @@ class Relay:
         """Do once whatever is to be done; tells whether there is more of it waiting."""
         now = time.monotonic()
         if now - self._measured > _MEASURE_EVERY:
-            self._measure()
+            self.measure()
             self._measured = now
         if now - self._swept > _SWEEP_EVERY:
             self._sweep()
@@ -173,7 +173,7 @@ class Relay:
             for start in range(0, len(positions), size):
                 yield Message(handler, positions[start : start + size])
 
-    def _measure(self) -> None:
+    def measure(self) -> None:
         """Look how long the queues are and how fast the handlers; the time is the database's, from before the look."""
         now, paces = outbox.paces(self.database.engine)
         for name in paces.keys() - self._queues.keys():

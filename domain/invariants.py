@@ -1,0 +1,265 @@
+"""What must be true of the pizzeria's orders, store, kitchen, tours, messages and figures."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from domain.kernel.invariant import Invariant
+from domain.orders import TERMINAL, TRANSITIONS
+from domain.settings import Settings
+
+_NEVER = ""
+"""The state of an order that is not placed yet."""
+
+_STEPS: Mapping[str, Any] = {
+    "events": [kind.__name__ for kind, (before, _) in TRANSITIONS.items() for _ in before or (_NEVER,)],
+    "before": [state for _, (before, _) in TRANSITIONS.items() for state in sorted(before) or (_NEVER,)],
+    "after": [after for _, (before, after) in TRANSITIONS.items() for _ in before or (_NEVER,)],
+}
+_TERMINAL: Mapping[str, Any] = {
+    "terminal": [kind.__name__ for kind, (_, after) in TRANSITIONS.items() if after in TERMINAL]
+}
+
+_FOLD = """
+SELECT coalesce(o.id, f.id) || ' is ' || coalesce(o.status, 'no order') || ', its events say ' || coalesce(f.state, 'nothing')
+FROM orders o FULL JOIN (
+    SELECT substr(e.stream, 7) AS id, s.state FROM (
+        SELECT DISTINCT ON (stream) stream, type FROM events
+        WHERE type = ANY(CAST(:events AS text[])) ORDER BY stream, sequence DESC
+    ) e JOIN (
+        SELECT DISTINCT * FROM unnest(CAST(:events AS text[]), CAST(:after AS text[])) AS s (type, state)
+    ) s USING (type)
+) f USING (id)
+WHERE o.status IS DISTINCT FROM f.state
+"""
+
+_LEGAL = """
+WITH steps AS (
+    SELECT * FROM unnest(CAST(:events AS text[]), CAST(:before AS text[]), CAST(:after AS text[])) AS s (type, before, after)
+), taken AS (
+    SELECT stream, type, lag(type) OVER (PARTITION BY stream ORDER BY sequence) AS previous
+    FROM events WHERE type = ANY(CAST(:events AS text[]))
+)
+SELECT stream || ': ' || type || ' after ' || coalesce(previous, 'nothing') FROM taken t
+WHERE NOT EXISTS (
+    SELECT FROM steps s WHERE s.type = t.type
+    AND s.before = coalesce((SELECT min(p.after) FROM steps p WHERE p.type = t.previous), '')
+)
+"""
+
+_ENDS = """
+SELECT stream || ': ' || string_agg(type, ', ' ORDER BY sequence) FROM events
+WHERE stream LIKE 'order-%'
+GROUP BY stream
+HAVING count(*) FILTER (WHERE type = ANY(CAST(:terminal AS text[]))) > 1
+    OR max(sequence) > min(sequence) FILTER (WHERE type = ANY(CAST(:terminal AS text[])))
+"""
+
+ORDERS = (
+    Invariant("An order's state is what its events make of it", _FOLD, _STEPS),
+    Invariant("Orders take only legal steps", _LEGAL, _STEPS),
+    Invariant("An order ends once, and nothing happens to it afterwards", _ENDS, _TERMINAL),
+    Invariant(
+        "An idempotency key has one order",
+        "SELECT min(id) || ' and ' || max(id) FROM orders WHERE idempotency_key IS NOT NULL"
+        " GROUP BY idempotency_key HAVING count(*) > 1",
+    ),
+)
+
+_MOVED = """
+WITH held AS (
+    SELECT r.order_id, i.key AS ingredient_id, CASE WHEN r.state = 'reserved' THEN -i.value::bigint ELSE 0 END AS quantity
+    FROM reservations r, jsonb_each_text(r.ingredients) AS i
+), moved AS (
+    SELECT order_id, ingredient_id, sum(quantity) AS quantity FROM stock_movements
+    WHERE order_id IS NOT NULL AND reason IN ('reserved', 'released') GROUP BY 1, 2
+)
+SELECT coalesce(h.order_id, m.order_id) || ': ' || coalesce(h.ingredient_id, m.ingredient_id)
+    || ' moved by ' || coalesce(m.quantity, 0) || ', reserved ' || coalesce(-h.quantity, 0)
+FROM held h FULL JOIN moved m USING (order_id, ingredient_id)
+WHERE coalesce(h.quantity, 0) <> coalesce(m.quantity, 0)
+"""
+
+STOCK = (
+    Invariant(
+        "The stock ledger sums to what is in the store",
+        "SELECT i.id || ' is ' || i.quantity || ', its movements say ' || coalesce(sum(m.quantity), 0)"
+        " FROM ingredients i LEFT JOIN stock_movements m ON m.ingredient_id = i.id"
+        " GROUP BY i.id HAVING i.quantity <> coalesce(sum(m.quantity), 0)",
+    ),
+    Invariant(
+        "Stock never was below zero",
+        "SELECT ingredient_id || ' was ' || min(quantity) FROM (SELECT ingredient_id,"
+        "  sum(quantity) OVER (PARTITION BY ingredient_id ORDER BY id) AS quantity FROM stock_movements) m"
+        " GROUP BY ingredient_id HAVING min(quantity) < 0",
+    ),
+    Invariant("What an order reserved has moved once, and what it released has come back", _MOVED),
+    Invariant(
+        "Every order that is made has its ingredients",
+        "SELECT o.id || ' is ' || o.status || ', its reservation ' || coalesce(r.state, 'missing')"
+        " FROM orders o LEFT JOIN reservations r ON r.order_id = o.id"
+        " WHERE o.status NOT IN ('placed', 'cancelled') AND r.state IS DISTINCT FROM 'reserved'",
+    ),
+    Invariant(
+        "No cancelled order keeps ingredients",
+        "SELECT o.id FROM orders o JOIN reservations r ON r.order_id = o.id"
+        " WHERE o.status = 'cancelled' AND r.state = 'reserved'",
+        when_quiet=True,
+    ),
+)
+
+# Clocks of two hosts may differ a little; the second that is allowed for is far below any bake that matters.
+_BAKED = """
+SELECT o.id || ': ' || count(p.*) FILTER (WHERE p.state = 'baked' AND p.baked_at <= o.ready_at + interval '1 second')
+    || ' pizzas baked before it was ready, ordered '
+    || (SELECT sum((i ->> 'quantity')::int) FROM jsonb_array_elements(o.items) i)
+FROM orders o LEFT JOIN ticket_pizzas p ON p.order_id = o.id
+WHERE o.ready_at IS NOT NULL
+GROUP BY o.id
+HAVING count(p.*) <> (SELECT sum((i ->> 'quantity')::int) FROM jsonb_array_elements(o.items) i)
+    OR count(p.*) <> count(p.*) FILTER (WHERE p.state = 'baked' AND p.baked_at <= o.ready_at + interval '1 second')
+"""
+
+# An order has its place from the firing of its last load (an earlier one, burnt, is left out: it cannot be told apart
+# from an order that was given up and sent back) until it is ready.
+_OVEN = """
+WITH stays AS (
+    SELECT t.order_id, max(l.fired_at) AS fired_at, min(o.ready_at) AS ready_at FROM tickets t
+    JOIN orders o ON o.id = t.order_id
+    JOIN ticket_pizzas p ON p.order_id = t.order_id
+    JOIN oven_loads l ON l.id = p.load_id
+    WHERE t.state = 'cooking' OR (t.state = 'done' AND o.ready_at IS NOT NULL)
+    GROUP BY t.order_id
+), changes AS (
+    SELECT fired_at AS at, 1 AS change FROM stays UNION ALL SELECT ready_at, -1 FROM stays WHERE ready_at IS NOT NULL
+), load AS (
+    SELECT at, sum(change) OVER (ORDER BY at, change) AS orders FROM changes
+)
+SELECT to_char(at, 'YYYY-MM-DD HH24:MI:SS.MS') || ': ' || orders || ' orders in an oven for ' || CAST(:capacity AS int)
+FROM load WHERE orders > CAST(:capacity AS int)
+"""
+
+_TICKETS = """
+SELECT o.id || ' is ' || o.status || ', its ticket ' || coalesce(t.state, 'missing')
+FROM orders o LEFT JOIN tickets t ON t.order_id = o.id
+WHERE coalesce(t.state, 'missing') <> ALL (CASE
+    WHEN o.status IN ('ready', 'out_for_delivery', 'delivered') THEN ARRAY['done']
+    WHEN o.status = 'cancelled' THEN ARRAY['cancelled']
+    WHEN o.status = 'cooking' THEN ARRAY['cooking', 'failed', 'open']
+    ELSE ARRAY['open'] END)
+"""
+
+
+def kitchen(settings: Settings) -> tuple[Invariant, ...]:
+    """Give what must be true of the kitchen; the oven is judged by its present capacity, since no other is on record."""
+    return (
+        Invariant("Ready only when every pizza was baked, each once", _BAKED),
+        Invariant(
+            f"The oven never held more than {settings.oven_capacity} orders (PIZZERIA_OVEN_CAPACITY as it is now)",
+            _OVEN,
+            {"capacity": settings.oven_capacity},
+        ),
+        Invariant("Tickets agree with their orders", _TICKETS, when_quiet=True),
+    )
+
+
+DELIVERY = (
+    Invariant(
+        "A driver carries one tour at a time",
+        "SELECT order_id || ' and ' || next || ', driver ' || driver_id FROM ("
+        "  SELECT order_id, driver_id, coalesce(delivered_at, 'infinity') AS back,"
+        "   lead(departed_at) OVER tours AS leaves, lead(order_id) OVER tours AS next"
+        "  FROM tours WHERE driver_id IS NOT NULL AND departed_at IS NOT NULL"
+        "  WINDOW tours AS (PARTITION BY driver_id ORDER BY departed_at, delivered_at)) t WHERE leaves < back",
+    ),
+    Invariant(
+        "Tours agree with their orders",
+        "SELECT o.id || ' is ' || o.status || ', its tour ' || coalesce(t.state, 'missing')"
+        " FROM orders o FULL JOIN tours t ON t.order_id = o.id"
+        " WHERE coalesce(t.state, 'none') <> CASE o.status WHEN 'delivered' THEN 'delivered'"
+        "  WHEN 'out_for_delivery' THEN 'out' WHEN 'ready' THEN 'waiting' ELSE 'none' END",
+        when_quiet=True,
+    ),
+)
+
+# A message's key is "event id:handler"; who was forgotten can no longer be written to.
+_UNTOLD = """
+SELECT e.type || ' ' || e.position || ' of ' || o.id || ' brought ' || count(m.key) || ' messages'
+FROM events e
+JOIN orders o ON o.id = substr(e.stream, 7)
+LEFT JOIN messages m ON m.order_id = o.id AND m.channel = '{channel}' AND split_part(m.key, ':', 1) = e.id::text
+WHERE e.type = '{event}' AND o.{contact} IS NOT NULL
+    AND EXISTS (SELECT FROM personal_keys k WHERE k.subject = o.customer_id)
+    AND NOT EXISTS (SELECT FROM deliveries d WHERE d.position = e.position AND d.state = 'pending')
+GROUP BY e.type, e.position, o.id HAVING count(m.key) <> 1
+"""
+
+MESSAGES = (
+    Invariant(
+        "Every order with an e-mail address has one confirmation mail",
+        _UNTOLD.format(channel="email", event="OrderPlaced", contact="email"),
+        when_quiet=True,
+    ),
+    Invariant(
+        "Every order that got ready has one text message about it",
+        _UNTOLD.format(channel="sms", event="OrderReady", contact="phone"),
+        when_quiet=True,
+    ),
+    Invariant(
+        "Every message was caused by an event, each once for a handler",
+        "SELECT m.key FROM messages m LEFT JOIN events e ON e.id::text = split_part(m.key, ':', 1) WHERE e.id IS NULL",
+    ),
+)
+
+_FIGURES = """
+SELECT coalesce(o.id, m.order_id) || ' was ' || coalesce(o.total::text, 'never') || ', its figures say '
+    || coalesce(m.order_value::text, 'nothing')
+FROM orders o FULL JOIN order_metrics m ON m.order_id = o.id
+WHERE (o.customer_id, o.total, o.placed_at) IS DISTINCT FROM (m.customer_id, m.order_value, m.order_time)
+    OR m.item_count <> (SELECT sum((i ->> 'quantity')::int) FROM jsonb_array_elements(o.items) i)
+"""
+
+FIGURES = (
+    Invariant("The figures know every order as it was placed", _FIGURES, when_quiet=True),
+    Invariant(
+        "The figures know how every order ended",
+        "SELECT o.id || ' is ' || o.status || ', its figures say ' || coalesce(f.outcome, 'nothing')"
+        " FROM orders o FULL JOIN order_outcomes f ON f.order_id = o.id"
+        " WHERE f.outcome IS DISTINCT FROM CASE WHEN o.status IN ('delivered', 'cancelled') THEN o.status END",
+        when_quiet=True,
+    ),
+    Invariant(
+        "The figures know how long every order took",
+        "SELECT coalesce(substr(e.stream, 7), f.order_id) FROM (SELECT * FROM events WHERE type = 'OrderReady') e"
+        " FULL JOIN preparation_metrics f ON e.stream = 'order-' || f.order_id"
+        " WHERE (e.data ->> 'preparation_time')::int IS DISTINCT FROM f.preparation_time",
+        when_quiet=True,
+    ),
+)
+
+# Why an order may stand still although all is quiet: no room in the oven, a pizza given up or staff to see to it, no
+# driver, or the road.
+STUCK = """
+SELECT o.id || ' is ' || o.status FROM orders o
+LEFT JOIN tickets t ON t.order_id = o.id
+LEFT JOIN tours w ON w.order_id = o.id
+WHERE o.status NOT IN ('delivered', 'cancelled') AND NOT coalesce(CASE o.status
+    WHEN 'placed' THEN t.state = 'open' AND t.stock_reserved AND t.priority IS NOT NULL
+        AND (SELECT count(*) FROM tickets c WHERE c.state = 'cooking') >= CAST(:capacity AS int)
+    WHEN 'cooking' THEN t.state = 'failed' OR (t.state = 'open'
+        AND (SELECT count(*) FROM tickets c WHERE c.state = 'cooking') >= CAST(:capacity AS int))
+        OR (t.state = 'cooking' AND (:by_hand OR EXISTS (SELECT FROM ticket_pizzas p JOIN oven_loads l ON l.id = p.load_id
+            WHERE p.order_id = o.id AND p.state = 'baking' AND l.due_at > clock_timestamp())))
+    WHEN 'ready' THEN w.state = 'waiting'
+    WHEN 'out_for_delivery' THEN w.state = 'out' END, false)
+"""
+
+
+def stuck(settings: Settings) -> Invariant:
+    """Give the invariant that no order stands still without a reason."""
+    values = {"capacity": settings.oven_capacity, "by_hand": settings.kitchen == "staff"}
+    return Invariant("No order stands still without a reason", STUCK, values, when_quiet=True)
+
+
+def invariants(settings: Settings) -> tuple[Invariant, ...]:
+    """Give all of them."""
+    return (*ORDERS, stuck(settings), *STOCK, *kitchen(settings), *DELIVERY, *MESSAGES, *FIGURES)

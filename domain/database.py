@@ -7,6 +7,6 @@ from domain.kernel.unit_of_work import Database
 LOCK_ORDER = ("reservations", "ingredients", "tickets", "kitchen", "tours", "dispatch", "orders")
 
 
-def connect(url: str, *, connections: int = 5) -> Database:
+def connect(url: str, *, connections: int = 5, ping: bool = True) -> Database:
     """Give the database at a ``postgresql://`` URL, with a pool of so many connections."""
-    return Database(url, LOCK_ORDER, connections=connections)
+    return Database(url, LOCK_ORDER, connections=connections, ping=ping)

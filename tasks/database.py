@@ -10,4 +10,4 @@ from domain.settings import settings
 @cache
 def database() -> Database:
     """Give the database, connected on first use; a forked process forgets its parent's first (see tasks.celery)."""
-    return connect(settings().database(), connections=3)
+    return connect(settings().database(), connections=3, ping=False)

@@ -35,7 +35,7 @@ def attempt(connection: Connection, invariant: Invariant) -> Finding:
     """Look for violations of an invariant in what the connection's transaction sees."""
     row = connection.execute(
         text(
-            f"SELECT count(*) AS found, (array_agg(violation ORDER BY violation))[1:{EXAMPLES}] AS examples"  # noqa: S608
+            f"SELECT count(*) AS found, (array_agg(violation ORDER BY violation))[1:{EXAMPLES}] AS examples"
             f" FROM ({invariant.violations}) AS v (violation)"
         ),
         dict(invariant.values),

@@ -14,7 +14,8 @@ from domain.kernel.personal import decrypt, encrypt, make_keys, read_keys
 _APPEND = text("""
 WITH incoming AS (
     SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:versions AS int[]),
-        CAST(:streams AS text[]), CAST(:data AS text[]), CAST(:correlations AS text[]), CAST(:causes AS uuid[]), CAST(:traces AS text[]))
+        CAST(:streams AS text[]), CAST(:data AS text[]), CAST(:correlations AS text[]),
+        CAST(:causes AS uuid[]), CAST(:traces AS text[]))
         WITH ORDINALITY AS i (id, type, version, stream, data, correlation_id, causation_id, traceparent, n)
 ), appended AS (
     INSERT INTO events (id, type, version, stream, sequence, data, correlation_id, causation_id, traceparent)

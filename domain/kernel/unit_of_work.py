@@ -90,15 +90,18 @@ class UnitOfWork:
 class Database:
     """The pizzeria's PostgreSQL."""
 
-    def __init__(self, url: str, lock_order: Sequence[str], *, connections: int = 5) -> None:
-        """Prepare a pool of so many connections; none is opened yet."""
+    def __init__(self, url: str, lock_order: Sequence[str], *, connections: int = 5, ping: bool = True) -> None:
+        """Prepare a pool of so many connections; none is opened yet.
+
+        ``ping`` asks a connection whether it is alive before each use; who tries again after a loss need not.
+        """
         self.lock_order = lock_order
         self.engine: Engine = create_engine(
             make_url(url).set(drivername="postgresql+psycopg"),
             pool_size=connections,
             max_overflow=connections,
             pool_timeout=5,
-            pool_pre_ping=True,
+            pool_pre_ping=ping,
             connect_args={
                 "options": _SESSION,
                 "connect_timeout": 5,

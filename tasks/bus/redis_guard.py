@@ -1,8 +1,8 @@
 """Keeps Celery 5.7.0 workers alive when Redis dies with a message unacknowledged.
 
 ``kombu.transport.redis.Channel._connparams`` reads ``self.connection.client`` of a channel that is already closed,
-whose ``connection`` is None. The AttributeError it raises is none that the worker's reconnect loop knows, so the worker ends.
-Raising the ConnectionError that a closed connection is lets the worker reconnect as it does for any other.
+whose ``connection`` is None. The AttributeError it raises is none that the worker's reconnect loop knows, so the worker
+ends. Raising the ConnectionError that a closed connection is lets the worker reconnect as it does for any other.
 """
 
 from typing import Any

@@ -24,12 +24,16 @@ class RegistryError(Exception):
     """A handler file does not say clearly what it handles."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
-    """One call to the outside: ``key`` stays the same however often it is repeated; the first ``attempt`` is 1."""
+    """One call to the outside: ``key`` stays the same however often it is repeated; the first ``attempt`` is 1.
+
+    ``draft`` is the handler's own: what it made ready to send, to be found again when it settles.
+    """
 
     key: str
     attempt: int
+    draft: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ class Registry:
 
     @classmethod
     def discover(cls, package: str, overrides: Callable[[str], Mapping[str, float]] = lambda _: {}) -> "Registry":
-        """Import every file of a package and collect its handlers; ``overrides`` gives a handler's changed retry numbers.
+        """Import every file of a package and collect its handlers; ``overrides`` gives changed retry numbers.
 
         Raises RegistryError for a file that handles nothing, or one event twice.
         """

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 import structlog
+from sqlalchemy import Engine
 
 from domain.kernel.unit_of_work import Database, is_connection_loss
 from tasks.bus import outbox, sweep
@@ -90,12 +91,17 @@ class Relay:
     announce: Callable[[Sequence[tuple[str, int]]], None]
     beat: Callable[[], None]
     stopping: threading.Event = field(default_factory=threading.Event)
+    _reading: Engine = field(init=False)
     _queues: dict[str, _Queue] = field(default_factory=dict)
     _measured: float = 0
     _swept: float = 0
     _beaten: float = 0
     _broker_answers: bool = False
     _worked: bool = False
+    _more: bool = False
+
+    def __post_init__(self) -> None:
+        self._reading = self.database.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @property
     def idle(self) -> bool:
@@ -127,13 +133,21 @@ class Relay:
         if self._broker_answers and now - self._beaten > 5:
             self._guard(self.beat)
             self._beaten = now
+        self._more = False
+        events, due = outbox.look(self._reading, list(self._queues))
+        sent = self._fan_out() if events else []
+        if due:
+            sent = [*sent, *outbox.dispatch(self.database.engine, self._rooms())]
+        self._publish(sent)
+        self._worked = events or bool(sent)
+        return self._more
+
+    def _fan_out(self) -> Sequence[Due]:
         announced, due = outbox.fan_out(self.database.engine, self._wide_open())
         if announced:
             self.announce(announced)
-        due = [*due, *outbox.dispatch(self.database.engine, self._rooms())]
-        self._publish(due)
-        self._worked = bool(announced or due)
-        return len(announced) >= outbox.FAN_OUT
+        self._more = len(announced) >= outbox.FAN_OUT
+        return due
 
     def _rooms(self) -> list[outbox.Room]:
         if not self._broker_answers:
@@ -175,7 +189,7 @@ class Relay:
 
     def measure(self) -> None:
         """Look how long the queues are and how fast the handlers; the time is the database's, from before the look."""
-        now, paces = outbox.paces(self.database.engine)
+        now, paces = outbox.paces(self._reading)
         for name in paces.keys() - self._queues.keys():
             self._queues[name] = _Queue()
         for name in self._queues.keys() - paces.keys():

@@ -1,8 +1,9 @@
 """Keeps what became of messages: the answers of a handler's calls, as rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from domain import messages
+from domain.kernel.event import Event
 from domain.kernel.unit_of_work import UnitOfWork
 from domain.messages import Message
 from tasks.bus.registry import Answer
@@ -10,14 +11,22 @@ from tasks.bus.registry import Answer
 _STATES = {"done": "sent", "failed": "queued", "parked": "failed"}
 
 
-def write_down(shop: UnitOfWork, answers: Sequence[Answer], sent: Mapping[str, Message | None]) -> None:
-    """Write a row for each answer whose call sent a message; a failed one shows the last line of its error."""
+def write_down(
+    shop: UnitOfWork, answers: Sequence[Answer], message_for: Callable[[Event, str], Message | None]
+) -> None:
+    """Write a row for each answer about a message; a failed one shows the last line of its error.
+
+    Poison is parked without having been called: its message is drafted now.
+    """
+    for answer in answers:
+        if answer.state == "parked" and answer.call.draft is None:
+            answer.call.draft = message_for(answer.event, answer.call.key)
     messages.write_down(
         shop,
         [
-            (message, _STATES[answer.state], answer.call.attempt, _said(answer))
+            (answer.call.draft, _STATES[answer.state], answer.call.attempt, _said(answer))
             for answer in answers
-            if (message := sent[answer.call.key]) is not None
+            if answer.call.draft is not None
         ],
     )
 

@@ -24,14 +24,14 @@ RETRY = Retry(times=8, first=1, cap=30)
 @calls(OrderPlaced, OrderCancelled, MessageFailed, MessageRequeued, retry=RETRY)
 def send(event: OrderEvent | MessageEvent, call: Call) -> str | None:
     """Send the mail that tells of an event, unless the customer gave no address."""
-    message = message_for(event, call.key)
-    return email.send(message, call.key) if message else None
+    call.draft = message_for(event, call.key)
+    return email.send(call.draft, call.key) if call.draft else None
 
 
 @settles
 def settle(answers: Sequence[Answer], shop: UnitOfWork) -> None:
     """Keep what became of each mail."""
-    write_down(shop, answers, {answer.call.key: message_for(answer.event, answer.call.key) for answer in answers})
+    write_down(shop, answers, message_for)
 
 
 def message_for(event: object, key: str) -> Message | None:

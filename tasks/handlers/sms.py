@@ -27,17 +27,16 @@ RETRY = Retry(times=5, first=1, cap=30)
 @calls(OrderPlaced, OrderReady, OrderOutForDelivery, OrderDelivered, OrderCancelled, MessageRequeued, retry=RETRY)
 def send(event: OrderEvent | MessageRequeued, call: Call) -> str | None:
     """Send the text that tells of an event, unless nobody can receive it."""
-    message = message_for(event, call.key)
-    return sms.send(message, call.key) if message else None
+    call.draft = message_for(event, call.key)
+    return sms.send(call.draft, call.key) if call.draft else None
 
 
 @settles
 def settle(answers: Sequence[Answer], shop: UnitOfWork) -> None:
     """Keep what became of each message; one that was given up is told by e-mail instead."""
-    messages = {answer.call.key: message_for(answer.event, answer.call.key) for answer in answers}
-    write_down(shop, answers, messages)
+    write_down(shop, answers, message_for)
     for answer in answers:
-        message = messages[answer.call.key]
+        message = answer.call.draft
         if answer.state == "parked" and message and message.about == OrderReady.__name__:
             shop.record(
                 MessageFailed(

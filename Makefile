@@ -7,7 +7,7 @@ CODE := $(wildcard domain tasks web bench tests)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint lock clean
+.PHONY: help run test lint generate secrets lock clean
 
 help: ## shows this list
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z.]+):.*## /make \1\t/' | expand -t 14
@@ -24,6 +24,19 @@ lint: .venv ## checks style, types, the arrows between packages, and dependencie
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+
+generate: .venv/.ready ## writes docker-compose.yml anew from the handlers and the settings
+	@$(BIN)/pizzeria generate
+
+# Only the owner enters the folder; the files are open, since containers read them as users of their own.
+secrets: ## makes up the passwords that docker-compose.yml wants, in the folder secrets
+	@test ! -e secrets || { echo 'There are secrets already: remove the folder to make new ones.' >&2; exit 2; }
+	@mkdir -m 700 secrets && cd secrets && echo '*' > .gitignore && \
+	for name in postgres_password redis_password staff_password flower_password secret_key; do \
+	  od -An -N24 -tx1 /dev/urandom | tr -d ' \n' > $$name; done; \
+	printf 'postgresql://pizzeria:%s@postgres/pizzeria' "$$(cat postgres_password)" > database_url; \
+	printf 'redis://:%s@redis:6379/0' "$$(cat redis_password)" > broker_url; chmod 444 *
+	@echo 'The passwords are in secrets; the staff log in with that in secrets/staff_password.'
 
 # A folder is no reliable stamp (its time changes with its contents), so files inside are.
 .PHONY: .venv

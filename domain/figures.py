@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import text
-
 from domain.events import OrderCancelled, OrderDelivered, OrderPlaced, OrderReady
 from domain.kernel.unit_of_work import UnitOfWork
 
@@ -15,19 +13,16 @@ def efficiency_score(preparation_time: int, estimated: int) -> float:
 
 def track_orders(work: UnitOfWork, placed: Sequence[OrderPlaced]) -> None:
     """Keep value, size, time and kind of customer of each order."""
-    work.connection.execute(
-        text(
-            "INSERT INTO order_metrics (order_id, customer_id, order_value, item_count, order_time, customer_type)"
-            " VALUES (:order_id, :customer_id, :value, :items, :time, :type) ON CONFLICT DO NOTHING"
-        ),
+    work.insert(
+        "order_metrics",
         [
             {
                 "order_id": order.order_id,
                 "customer_id": order.customer_id,
-                "value": order.total_amount,
-                "items": sum(item.quantity for item in order.items),
-                "time": order.placed_at,
-                "type": "returning" if order.returning_customer else "new",
+                "order_value": order.total_amount,
+                "item_count": sum(item.quantity for item in order.items),
+                "order_time": order.placed_at,
+                "customer_type": "returning" if order.returning_customer else "new",
             }
             for order in placed
         ],
@@ -36,17 +31,14 @@ def track_orders(work: UnitOfWork, placed: Sequence[OrderPlaced]) -> None:
 
 def track_preparation(work: UnitOfWork, ready: Sequence[OrderReady]) -> None:
     """Keep how long each order took to make, in seconds, and how that compares with the estimate."""
-    work.connection.execute(
-        text(
-            "INSERT INTO preparation_metrics (order_id, preparation_time, efficiency_score, ready_at)"
-            " VALUES (:order_id, :time, :score, :ready_at) ON CONFLICT DO NOTHING"
-        ),
+    work.insert(
+        "preparation_metrics",
         [
             {
                 "order_id": order.order_id,
-                "time": order.preparation_time,
+                "preparation_time": order.preparation_time,
+                "efficiency_score": efficiency_score(order.preparation_time, order.estimated_preparation_time),
                 "ready_at": order.ready_at,
-                "score": efficiency_score(order.preparation_time, order.estimated_preparation_time),
             }
             for order in ready
         ],
@@ -55,11 +47,8 @@ def track_preparation(work: UnitOfWork, ready: Sequence[OrderReady]) -> None:
 
 def track_outcomes(work: UnitOfWork, ended: Sequence[OrderDelivered | OrderCancelled]) -> None:
     """Keep how each order ended, and why."""
-    work.connection.execute(
-        text(
-            "INSERT INTO order_outcomes (order_id, outcome, reason, at)"
-            " VALUES (:order_id, :outcome, :reason, :at) ON CONFLICT DO NOTHING"
-        ),
+    work.insert(
+        "order_outcomes",
         [
             {
                 "order_id": order.order_id,

@@ -20,7 +20,8 @@ _TERMINAL: Mapping[str, Any] = {
 }
 
 _FOLD = """
-SELECT coalesce(o.id, f.id) || ' is ' || coalesce(o.status, 'no order') || ', its events say ' || coalesce(f.state, 'nothing')
+SELECT coalesce(o.id, f.id) || ' is ' || coalesce(o.status, 'no order')
+    || ', its events say ' || coalesce(f.state, 'nothing')
 FROM orders o FULL JOIN (
     SELECT substr(e.stream, 7) AS id, s.state FROM (
         SELECT DISTINCT ON (stream) stream, type FROM events
@@ -34,7 +35,8 @@ WHERE o.status IS DISTINCT FROM f.state
 
 _LEGAL = """
 WITH steps AS (
-    SELECT * FROM unnest(CAST(:events AS text[]), CAST(:before AS text[]), CAST(:after AS text[])) AS s (type, before, after)
+    SELECT * FROM unnest(CAST(:events AS text[]), CAST(:before AS text[]), CAST(:after AS text[]))
+        AS s (type, before, after)
 ), taken AS (
     SELECT stream, type, lag(type) OVER (PARTITION BY stream ORDER BY sequence) AS previous
     FROM events WHERE type = ANY(CAST(:events AS text[]))
@@ -67,7 +69,8 @@ ORDERS = (
 
 _MOVED = """
 WITH held AS (
-    SELECT r.order_id, i.key AS ingredient_id, CASE WHEN r.state = 'reserved' THEN -i.value::bigint ELSE 0 END AS quantity
+    SELECT r.order_id, i.key AS ingredient_id,
+        CASE WHEN r.state = 'reserved' THEN -i.value::bigint ELSE 0 END AS quantity
     FROM reservations r, jsonb_each_text(r.ingredients) AS i
 ), moved AS (
     SELECT order_id, ingredient_id, sum(quantity) AS quantity FROM stock_movements
@@ -150,7 +153,7 @@ WHERE coalesce(t.state, 'missing') <> ALL (CASE
 
 
 def kitchen(settings: Settings) -> tuple[Invariant, ...]:
-    """Give what must be true of the kitchen; the oven is judged by its present capacity, since no other is on record."""
+    """Give what must be true of the kitchen; the oven is judged by its present capacity: no other is on record."""
     return (
         Invariant("Ready only when every pizza was baked, each once", _BAKED),
         Invariant(
@@ -188,7 +191,7 @@ FROM events e
 JOIN orders o ON o.id = substr(e.stream, 7)
 LEFT JOIN messages m ON m.order_id = o.id AND m.channel = '{channel}' AND split_part(m.key, ':', 1) = e.id::text
 WHERE e.type = '{event}' AND o.{contact} IS NOT NULL
-    AND EXISTS (SELECT FROM personal_keys k WHERE k.subject = o.customer_id)
+    AND EXISTS (SELECT FROM personal_keys k WHERE k.person = o.customer_id)
     AND NOT EXISTS (SELECT FROM deliveries d WHERE d.position = e.position AND d.state = 'pending')
 GROUP BY e.type, e.position, o.id HAVING count(m.key) <> 1
 """
@@ -247,7 +250,8 @@ WHERE o.status NOT IN ('delivered', 'cancelled') AND NOT coalesce(CASE o.status
         AND (SELECT count(*) FROM tickets c WHERE c.state = 'cooking') >= CAST(:capacity AS int)
     WHEN 'cooking' THEN t.state = 'failed' OR (t.state = 'open'
         AND (SELECT count(*) FROM tickets c WHERE c.state = 'cooking') >= CAST(:capacity AS int))
-        OR (t.state = 'cooking' AND (:by_hand OR EXISTS (SELECT FROM ticket_pizzas p JOIN oven_loads l ON l.id = p.load_id
+        OR (t.state = 'cooking' AND (:by_hand OR EXISTS (
+            SELECT FROM ticket_pizzas p JOIN oven_loads l ON l.id = p.load_id
             WHERE p.order_id = o.id AND p.state = 'baking' AND l.due_at > clock_timestamp())))
     WHEN 'ready' THEN w.state = 'waiting'
     WHEN 'out_for_delivery' THEN w.state = 'out' END, false)

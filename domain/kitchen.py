@@ -49,19 +49,18 @@ def open_tickets(work: UnitOfWork, placed: Sequence[OrderPlaced]) -> None:
         placed=[o.placed_at for o in orders],
         seconds=[int((o.estimated_ready_time - o.placed_at).total_seconds()) for o in orders],
     )
-    work.connection.execute(
-        text(
-            "INSERT INTO ticket_pizzas (order_id, number, pizza, size, toppings, note)"
-            " VALUES (:order_id, :number, :pizza, :size, :toppings, :note) ON CONFLICT DO NOTHING"
-        ),
+    work.insert(
+        "ticket_pizzas",
         [
             {
                 "order_id": order.order_id,
                 "number": number,
                 "pizza": item.pizza,
                 "size": item.size,
-                "toppings": list(item.toppings),
+                "toppings": item.toppings,
                 "note": item.note,
+                "state": "waiting",
+                "burns": 0,
             }
             for order in orders
             for number, item in enumerate((i for i in order.items for _ in range(i.quantity)), start=1)

@@ -154,34 +154,25 @@ def code_of(event: OrderEvent | MessageEvent) -> str:
     return event.order_id[:6].upper()
 
 
-_WRITE = text("""
-INSERT INTO messages (key, order_id, customer_id, channel, about, recipient, subject, body, state, attempts, answer,
-    created_at, sent_at)
-VALUES (:key, :order_id, :customer_id, :channel, :about, :recipient, :subject, :body, :state, :attempts, :answer,
-    :now, :sent_at)
-ON CONFLICT (key) DO UPDATE SET state = excluded.state, attempts = excluded.attempts, answer = excluded.answer,
-    sent_at = excluded.sent_at
-""")
+_AGAIN = """(key) DO UPDATE SET state = excluded.state, attempts = excluded.attempts, answer = excluded.answer,
+    sent_at = excluded.sent_at"""
 
 
 def write_down(work: UnitOfWork, outcomes: Sequence[tuple[Message, str, int, str | None]]) -> None:
     """Write what became of messages: each with its state, the number of attempts and the provider's answer."""
     now = clock.now()
-    if outcomes:
-        work.connection.execute(
-            _WRITE,
-            [
-                {name: getattr(message, name) for name in Message.__dataclass_fields__}
-                | {
-                    "state": state,
-                    "attempts": attempts,
-                    "answer": answer,
-                    "now": now,
-                    "sent_at": now if state == "sent" else None,
-                }
-                for message, state, attempts, answer in sorted(outcomes, key=lambda outcome: outcome[0].key)
-            ],
-        )
+    rows = [
+        {name: getattr(message, name) for name in Message.__dataclass_fields__}
+        | {
+            "state": state,
+            "attempts": attempts,
+            "answer": answer,
+            "created_at": now,
+            "sent_at": now if state == "sent" else None,
+        }
+        for message, state, attempts, answer in sorted(outcomes, key=lambda outcome: outcome[0].key)
+    ]
+    work.insert("messages", rows, _AGAIN)
 
 
 def request_again(work: UnitOfWork, key: str, requested_by: str) -> str:

@@ -16,6 +16,9 @@ import pytest
 
 T = TypeVar("T")
 
+for _name in [name for name in os.environ if name.startswith("PIZZERIA_")]:
+    del os.environ[_name]  # what is set in somebody's shell is not for the tests
+
 
 def until(condition: Callable[[], T], seconds: float = 30, what: str = "the condition") -> T:
     """Ask until the answer is truthy, and give it; fail after some seconds."""

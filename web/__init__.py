@@ -4,29 +4,28 @@ from flask import Flask
 
 from domain.settings import Settings
 from domain.settings import settings as settings_of_process
-from web import api, correlation, errors, headers, limits, operations
+from web import api, correlation, display, errors, headers, limits, operations, sessions, shop, staff, static_files
 from web.addresses import OrderId
+from web.api.body import MAX_BODY
 from web.counter import Counter
-
-MAX_BODY = 64 * 1024
+from web.staff import login
 
 
 def create_app(settings: Settings | None = None) -> Flask:
     """Make the web application. Raises SettingsError when a setting is wrong; connects to nothing yet."""
-    shop = settings or settings_of_process()
+    pizzeria = settings or settings_of_process()
     app = Flask(__name__, static_folder=None)
     app.config.update(
-        SECRET_KEY=shop.secret("secret_key"),
-        MAX_CONTENT_LENGTH=MAX_BODY,
-        MAX_FORM_MEMORY_SIZE=MAX_BODY,
+        SECRET_KEY=pizzeria.secret("secret_key"), MAX_CONTENT_LENGTH=MAX_BODY + 1, MAX_FORM_MEMORY_SIZE=MAX_BODY + 1
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.converters["order_id"] = OrderId
-    app.extensions["counter"] = Counter(shop)
-    correlation.register(app)
-    headers.register(app)
-    errors.register(app)
-    limits.register(app, shop)
-    app.register_blueprint(operations.blueprint)
-    app.register_blueprint(api.blueprint)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.extensions["counter"] = Counter(pizzeria)
+    for part in (correlation, headers, errors, static_files, sessions, login):
+        part.register(app)
+    limits.register(app, pizzeria)
+    display.register(app, pizzeria)
+    for area in (operations, api, shop, staff):
+        app.register_blueprint(area.blueprint)
     return app

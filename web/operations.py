@@ -1,4 +1,4 @@
-"""For those who run the pizzeria: does this process live, and can it do its work?"""
+"""For those who run the pizzeria: whether this process lives, and whether it can do its work."""
 
 from collections.abc import Callable
 

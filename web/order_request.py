@@ -66,7 +66,7 @@ def _blank_is_none(value: object) -> object:
 
 Text = Annotated[str, BeforeValidator(_clean)]
 Id = Annotated[str, BeforeValidator(_clean), Field(min_length=1, max_length=60)]
-Note = Annotated[str | None, BeforeValidator(_blank_is_none), Field(max_length=MAX_NOTE)]
+Note = Annotated[Annotated[str, Field(max_length=MAX_NOTE)] | None, BeforeValidator(_blank_is_none)]
 
 
 class _Strict(BaseModel):
@@ -78,7 +78,7 @@ class CustomerRequest(_Strict):
 
     name: Annotated[Text, Field(min_length=1, max_length=MAX_NAME)]
     phone: Annotated[Text, Field(min_length=3, max_length=32, description="With its country's code, or local.")]
-    email: Annotated[str | None, BeforeValidator(_blank_is_none), Field(max_length=254)] = None
+    email: Annotated[Annotated[str, Field(max_length=254)] | None, BeforeValidator(_blank_is_none)] = None
 
     @field_validator("name")
     @classmethod
@@ -132,12 +132,12 @@ class OrderRequest(_Strict):
     customer: CustomerRequest
     fulfilment: Literal["delivery", "pickup"]
     address: Annotated[
-        str | None,
+        Annotated[str, Field(max_length=MAX_ADDRESS)] | None,
         BeforeValidator(_blank_is_none),
-        Field(max_length=MAX_ADDRESS, description="Required for a delivery, ignored for a pickup."),
+        Field(description="Required for a delivery, ignored for a pickup."),
     ] = None
     payment: Literal["cash", "card"]
-    card_token: Annotated[str | None, Field(max_length=200)] = None
+    card_token: Annotated[str, Field(max_length=200)] | None = None
     items: Annotated[list[ItemRequest], Field(min_length=1, max_length=MAX_LINES)]
     note: Note = None
 

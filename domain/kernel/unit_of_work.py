@@ -1,11 +1,12 @@
 """The unit of work: one transaction, the locks it takes, and the events that it records."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import structlog
 import uuid_utils.compat
 from sqlalchemy import Connection, CursorResult, Engine, create_engine, make_url, text
@@ -17,7 +18,11 @@ from domain.kernel.event import Event, Recorded
 _logger = structlog.get_logger(__name__)
 
 # A frozen or vanished process must free its locks by itself: transaction_timeout exists from PostgreSQL 17 on.
-_SESSION = "-c timezone=UTC -c idle_in_transaction_session_timeout=15s -c transaction_timeout=35s -c lock_timeout=5s"
+# Plans are made anew each time: one kept from when a table was small would scan it as long as the session lives.
+_SESSION = (
+    "-c timezone=UTC -c plan_cache_mode=force_custom_plan -c idle_in_transaction_session_timeout=15s"
+    " -c transaction_timeout=35s -c lock_timeout=5s"
+)
 _CONFLICTS = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
 
 
@@ -52,6 +57,17 @@ class UnitOfWork:
     def run(self, sql: str, **values: Any) -> CursorResult[Any]:
         """Run one SQL statement with named values."""
         return self.connection.execute(text(sql), values)
+
+    def insert(self, table: str, rows: Sequence[Mapping[str, Any]], on_conflict: str = "DO NOTHING") -> None:
+        """Insert rows, all with the same columns, in one statement."""
+        if not rows:
+            return
+        columns = ", ".join(rows[0])
+        self.run(
+            f"INSERT INTO {table} ({columns}) SELECT {columns}"
+            f" FROM jsonb_populate_recordset(CAST(NULL AS {table}), CAST(:rows AS jsonb)) ON CONFLICT {on_conflict}",
+            rows=msgspec.json.encode(rows).decode(),
+        )
 
     def locks(self, table: str) -> None:
         """Announce that the next statement locks rows of this table, all that will be changed, sorted by key.

@@ -35,7 +35,8 @@ INVARIANTS = (
     ),
     Invariant(
         "Every cause is an earlier event, so causation has no cycle",
-        "SELECT e.type || ' ' || e.position || coalesce(' was caused by the later ' || c.position, ' has an unknown cause')"
+        "SELECT e.type || ' ' || e.position"
+        " || coalesce(' was caused by the later ' || c.position, ' has an unknown cause')"
         " FROM events e LEFT JOIN events c ON c.id = e.causation_id"
         " WHERE e.causation_id IS NOT NULL AND (c.position IS NULL OR c.position >= e.position)",
     ),
@@ -68,8 +69,9 @@ def pending(connection: Connection, horizon_seconds: float) -> Pending:
     """Look what is on its way, or will be due within so many seconds."""
     rows = connection.execute(
         text(
-            "SELECT handler, dispatched_at IS NOT NULL OR not_before <= now() + make_interval(secs => :horizon) AS soon,"
-            " count(*) AS number FROM deliveries WHERE state = 'pending' GROUP BY 1, 2 ORDER BY 1"
+            "SELECT handler, count(*) AS number,"
+            " dispatched_at IS NOT NULL OR not_before <= now() + make_interval(secs => :horizon) AS soon"
+            " FROM deliveries WHERE state = 'pending' GROUP BY 1, 3 ORDER BY 1"
         ),
         {"horizon": max(0.0, horizon_seconds)},
     ).all()

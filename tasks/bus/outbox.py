@@ -12,15 +12,12 @@ _DISPATCH = 4000
 
 # Rows are taken, never followed by number: events commit in another order than they are numbered.
 _TAKE = text("""
-WITH taken AS (
-    DELETE FROM outbox WHERE position IN (
-        SELECT position FROM outbox ORDER BY position LIMIT :limit FOR UPDATE SKIP LOCKED
-    )
-    RETURNING position
-)
-SELECT e.position, e.type, e.stream, e.sequence
-FROM taken t JOIN events e ON e.position = t.position ORDER BY e.position
+DELETE FROM outbox WHERE position IN (
+    SELECT position FROM outbox ORDER BY position LIMIT :limit FOR UPDATE SKIP LOCKED
+) RETURNING position
 """)
+
+_READ = text("SELECT position, type, stream, sequence FROM events WHERE position = ANY(:positions) ORDER BY position")
 
 _EXPAND = text("""
 INSERT INTO deliveries (position, handler, dispatched_at, sends)
@@ -93,9 +90,10 @@ def fan_out(engine: Engine, open_handlers: Sequence[str]) -> tuple[list[tuple[st
     Those of ``open_handlers`` are marked as sent already. Gives (stream, sequence) of each event, and what to send.
     """
     with engine.begin() as connection:
-        events = connection.execute(_TAKE, {"limit": FAN_OUT}).all()
-        if not events:
+        taken = list(connection.execute(_TAKE, {"limit": FAN_OUT}).scalars())
+        if not taken:
             return [], []
+        events = connection.execute(_READ, {"positions": taken}).all()
         rows = connection.execute(
             _EXPAND,
             {
@@ -151,19 +149,27 @@ def paces(engine: Engine) -> tuple[datetime, dict[str, float | None]]:
     return (rows[0].now if rows else datetime.now(UTC)), {row.handler: row.seconds_per_event for row in rows}
 
 
+_ORPHANED = text("""
+WITH RECURSIVE h AS (
+    (SELECT handler FROM deliveries WHERE state = 'pending' AND dispatched_at IS NULL ORDER BY handler LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT handler FROM deliveries WHERE state = 'pending' AND dispatched_at IS NULL AND handler > h.handler
+        ORDER BY handler LIMIT 1
+    ) FROM h WHERE h.handler IS NOT NULL
+)
+SELECT handler FROM h WHERE handler IS NOT NULL EXCEPT SELECT handler FROM subscriptions
+""")
+
+
 def park_orphans(engine: Engine) -> None:
     """Park what is still pending for a handler that was removed, rather than leave it for ever."""
     with engine.begin() as connection:
-        connection.execute(
-            text(
-                "UPDATE deliveries SET state = 'parked', done_at = now(), error = 'Its handler was removed.'"
-                " WHERE state = 'pending' AND handler IN ("
-                "   WITH RECURSIVE h AS ("
-                "     (SELECT handler FROM deliveries WHERE state = 'pending' AND dispatched_at IS NULL"
-                "      ORDER BY handler LIMIT 1)"
-                "     UNION ALL SELECT ("
-                "       SELECT handler FROM deliveries WHERE state = 'pending' AND dispatched_at IS NULL"
-                "       AND handler > h.handler ORDER BY handler LIMIT 1) FROM h WHERE h.handler IS NOT NULL)"
-                "   SELECT handler FROM h WHERE handler IS NOT NULL EXCEPT SELECT handler FROM subscriptions)"
+        for handler in connection.execute(_ORPHANED).scalars().all():
+            connection.execute(
+                text(
+                    "UPDATE deliveries SET state = 'parked', done_at = now(), error = 'Its handler was removed.'"
+                    " WHERE state = 'pending' AND handler = :handler"
+                ),
+                {"handler": handler},
             )
-        )

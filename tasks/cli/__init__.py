@@ -21,8 +21,10 @@ COMMANDS = {
     "events": "Show recorded events.",
     "journey": "Show what happened to an order.",
     "dead": "List, show, retry or discard parked deliveries.",
+    "gateway": "Show or switch the mode of a gateway: sms, email, oven.",
     "replay": "Deliver past events again to one handler.",
     "describe": "Write the catalogue, the schemas and the AsyncAPI document.",
+    "generate": "Write docker-compose.yml from the handlers, or check that it is up to date.",
 }
 
 
@@ -74,6 +76,8 @@ def _sentence(error: Exception) -> str | None:
     kinds = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(error).__mro__}
     if kinds & {"psycopg.OperationalError", "sqlalchemy.OperationalError"}:
         return "The database does not answer: start `pizzeria services`, or set PIZZERIA_DATABASE_URL."
+    if kinds & {"sqlalchemy.ProgrammingError"} and getattr(getattr(error, "orig", None), "sqlstate", "") == "42P01":
+        return "The database is not set up: run `pizzeria migrate` first."
     if kinds & {"redis.ConnectionError", "redis.TimeoutError", "kombu.OperationalError"}:
         return "The broker does not answer: start `pizzeria services`, or set PIZZERIA_BROKER_URL."
     return None

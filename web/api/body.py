@@ -4,8 +4,10 @@ import json
 from typing import Any, NoReturn
 
 from flask import request
+from werkzeug.exceptions import RequestEntityTooLarge
 
-from web.errors import problem
+MAX_BODY = 64 * 1024
+"""Bytes. The application's own limit must be one more: a body sent in pieces is cut off there without a word."""
 
 
 class UnreadableError(Exception):
@@ -15,16 +17,14 @@ class UnreadableError(Exception):
         super().__init__(text)
         self.status = status
 
-    def answer(self) -> Any:
-        """Give the answer to the caller."""
-        return problem(self.status, str(self), "body")
-
 
 def read_json() -> object:
     """Read this request's body. Raises UnreadableError, or RequestEntityTooLarge."""
     if request.mimetype != "application/json":
         raise UnreadableError(415, "Please send JSON, with Content-Type application/json.")
     data = request.get_data(cache=False)
+    if len(data) > MAX_BODY:
+        raise RequestEntityTooLarge
     try:
         return json.loads(data.decode(), object_pairs_hook=_each_once, parse_constant=_refuse)
     except RecursionError:

@@ -148,10 +148,8 @@ def openapi() -> Response:
 def document() -> dict[str, Any]:
     """Give the document."""
     template = "#/components/schemas/{model}"
-    asked, sent = (
-        models_json_schema([(model, mode) for model in models], ref_template=template)[1]["$defs"]
-        for models, mode in (((OrderRequest,), "validation"), (_ANSWERS, "serialization"))
-    )
+    asked = models_json_schema([(OrderRequest, "validation")], ref_template=template)[1]["$defs"]
+    sent = models_json_schema([(model, "serialization") for model in _ANSWERS], ref_template=template)[1]["$defs"]
     return {
         "openapi": "3.1.0",
         "info": {"title": "Mario's Pizzeria", "version": "1.0.0", "description": "Order pizza and follow it."},
@@ -172,7 +170,7 @@ def _paths() -> dict[str, Any]:
         "/api/orders/{id}/cancel": {
             "parameters": [_ORDER_ID],
             "post": _operation(
-                "cancelOrder", "Cancel an order that is not cooking yet", "200", "WholeOrder", "404", "409", "429", "503"
+                "cancelOrder", "Cancel one that is not cooking yet", "200", "WholeOrder", "404", "409", "429", "503"
             ),
         },
         "/api/orders/{id}/stream": {

@@ -1,0 +1,80 @@
+"""`pizzeria generate`: writes what follows from handlers and settings, so that nobody has to keep it in step."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import click
+
+from domain.settings import PREFIX, Settings
+from tasks.cli import CannotRun
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE = Path(__file__).with_name("docker-compose.in.yml")
+COMPOSE = "docker-compose.yml"
+
+HEADER = f"# Written by `make generate` from the handlers and from tasks/cli/{TEMPLATE.name}: change those.\n\n"
+
+# What compose itself decides: where things are, and what is secret.
+FIXED = frozenset(
+    {"home", "host", "port", "flower_port", "database_url", "broker_url", "results_url", "bus"}
+    | {"staff_password", "flower_password", "secret_key"}
+)
+_MARK = "#: {}\n"
+_SERVICE = re.compile(r"^  ([\w-]+):", re.MULTILINE)
+
+
+def compose(template: str, queues: Sequence[str], outside: Iterable[str]) -> str:
+    """Write docker-compose.yml from its template: a service for each queue, and each setting that may be changed.
+
+    ``outside`` are the queues whose handlers call the outside world. Raises CannotRun if a queue bears the name of
+    another service.
+    """
+    taken = set(_SERVICE.findall(template.partition("\nservices:")[2].partition("\nnetworks:")[0]))
+    if clash := sorted(taken & set(queues)):
+        raise CannotRun(f"{', '.join(clash)}: another service of docker-compose.yml has this name; rename the handler.")
+    names = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields if name not in FIXED]
+    settings = "".join(f"  {name}: ${{{name}:-}}\n" for name in names)
+    services = "\n".join(_worker(queue, calls_out=queue in set(outside)) for queue in queues)
+    filled = template.replace(f"  {_MARK.format('settings')}", settings)
+    return HEADER + filled.replace(f"  {_MARK.format('queues')}", services)
+
+
+def _worker(queue: str, *, calls_out: bool) -> str:
+    lines = [f"  {queue}:", "    <<: *worker", f"    command: [pizzeria, worker, {queue}]"]
+    if calls_out:
+        lines.append("    networks: [inner, outer]")
+    return "\n".join(lines) + "\n"
+
+
+def generated() -> dict[str, str]:
+    """Give every generated file by its path below the project's folder."""
+    from tasks.registry import registry
+    from tasks.workflow import QUEUES  # not tasks.celery's: that one asks where the broker is
+
+    handlers = registry().handlers
+    queues = sorted({*handlers, *QUEUES})
+    outside = {name for name, handler in handlers.items() if handler.outside}
+    return {COMPOSE: compose(TEMPLATE.read_text(), queues, outside)}
+
+
+def stale(root: Path) -> list[str]:
+    """Name the generated files that say something else than they would if they were written now."""
+    found = {name: root / name for name in generated()}
+    return [name for name, text in generated().items() if not found[name].exists() or found[name].read_text() != text]
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if a file is stale.")
+def command(check: bool) -> None:
+    """Write docker-compose.yml anew from the handlers and the settings. For a checkout of the sources."""
+    if not TEMPLATE.exists() or not (ROOT / "pyproject.toml").exists():
+        raise CannotRun("There is nothing to generate here: run this in a checkout of the sources.")
+    names = stale(ROOT)
+    if check:
+        for name in names:
+            click.echo(f"{name} is stale: run `make generate`.")
+        raise SystemExit(1 if names else 0)
+    for name in names:
+        (ROOT / name).write_text(generated()[name])
+    click.echo(f"Written: {', '.join(names)}." if names else "Everything generated is up to date.")

@@ -1,0 +1,111 @@
+"""The menu and its order form."""
+
+from decimal import Decimal
+
+import structlog
+from flask import Response, make_response, redirect, render_template, request, url_for
+
+from domain.customers import Contact
+from domain.menu import Menu
+from domain.orders import InvalidOrderError, KeyReusedError, Line, NewOrder, price
+from web.api import answers
+from web.correlation import correlation_id
+from web.counter import counter
+from web.limits import PLACING, is_own_machine, limiter
+from web.order_request import read_order
+from web.shop import blueprint
+from web.shop.forms import OrderForm
+
+_logger = structlog.get_logger(__name__)
+
+STALE = "This page was open for a long time. Please press the button once more."
+SENT_BEFORE = "An order was already placed with this page. To place this one too, press the button once more."
+
+
+def _needs_no_limit() -> bool:
+    return is_own_machine() or bool({"add", "remove"} & set(request.form))
+
+
+@blueprint.get("/")
+def menu() -> Response:
+    """Show the menu and an empty order form."""
+    return _page(OrderForm(formdata=None), counter().menu())
+
+
+@blueprint.get("/orders")
+def no_order() -> Response:
+    """Lead whoever reloads the form's address back to the menu."""
+    return make_response(redirect(url_for("shop.menu"), 303))
+
+
+@blueprint.post("/orders")
+@limiter.limit(PLACING, exempt_when=_needs_no_limit)
+def order() -> Response:
+    """Take an order; or, for browsers without scripts, add a pizza to the basket or take one out."""
+    form = OrderForm()
+    here = counter()
+    if "add" in request.form:
+        form.add(request.form["add"], here.menu())
+        return _page(form, here.menu())
+    if "remove" in request.form:
+        form.remove(request.form["remove"])
+        return _page(form, here.menu())
+    key = form.keep_or_make_key()
+    if not form.validate():
+        form.show({"": STALE})
+        return _page(form, here.menu(), 400)
+    try:
+        new = read_order(form.payload(), here.settings.region, here.menu)
+        placed, is_new = here.place(new, correlation_id(), key)
+    except InvalidOrderError as error:
+        form.show(error.problems)
+        return _page(form, here.menu(), 422)
+    except KeyReusedError:
+        form.renew_key()
+        form.show({"": SENT_BEFORE})
+        return _page(form, here.menu(), 409)
+    if is_new:
+        _logger.info("order_placed", order_id=placed.id)
+    return make_response(redirect(url_for("shop.track", order_id=placed.id), 303))
+
+
+def _page(form: OrderForm, menu: Menu, status: int = 200) -> Response:
+    form.keep_or_make_key()
+    rows = [_known(entry.form, menu) for entry in form.items.entries]
+    page = render_template(
+        "shop/menu.html",
+        form=form,
+        menu=menu,
+        blank=OrderForm(formdata=None, data={"items": [{}]}).items.entries[0].form,
+        totals=[
+            _line_total(entry.form, menu) if known else None for entry, known in zip(form.items, rows, strict=True)
+        ],
+        summary=form.summary(menu),
+        for_script=answers.menu(menu, counter().settings.currency) | {"tax": str(counter().settings.tax_rate)},
+    )
+    answer = make_response(page, status)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _known(line: object, menu: Menu) -> bool:
+    return getattr(line, "pizza").data in menu.pizzas  # noqa: B009 - WTForms' fields have no static names
+
+
+def _line_total(form: object, menu: Menu) -> Decimal | None:
+    """Price one line as it stands, or give None where it cannot be."""
+    values = getattr(form, "data")  # noqa: B009
+    quantity = str(values["quantity"] or "")
+    if not (quantity.isascii() and quantity.isdigit() and len(quantity) < 4):
+        return None
+    line = Line(
+        pizza=values["pizza"],
+        size=values["size"],
+        quantity=int(quantity),
+        toppings=tuple(dict.fromkeys(values["toppings"] or ())),
+    )
+    try:
+        (item,) = price(NewOrder(contact=Contact("", ""), fulfilment="pickup", payment="cash", lines=(line,)), menu)
+    except InvalidOrderError:
+        return None
+    return item.unit_price * item.quantity

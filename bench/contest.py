@@ -19,7 +19,7 @@ from tasks.cli.programs import pizzeria
 from tasks.cli.supervisor import Program, Supervisor
 
 WORKERS = 2
-STALL_SECONDS = 60
+STALL_SECONDS = 300
 """So long without any progress, and the round has failed."""
 LOOK_SECONDS = 0.5
 

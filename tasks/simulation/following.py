@@ -38,7 +38,6 @@ class Following:
     progress: Callable[[int, int], None]
     seen: dict[str, Seen] = field(default_factory=dict)
     unreadable: set[str] = field(default_factory=set)
-    patience: float = PATIENCE
 
     def run(self, order_ids: Iterable[str]) -> None:
         """Look until all are done, or nothing has changed for too long.
@@ -50,7 +49,7 @@ class Following:
         random.shuffle(waiting)
         size, moved = _SAMPLE, time.monotonic()
         with ThreadPoolExecutor(_CONNECTIONS) as threads:
-            while waiting and time.monotonic() - moved < self.patience:
+            while waiting and time.monotonic() - moved < PATIENCE:
                 sample = [waiting.popleft() for _ in range(min(size, len(waiting)))]
                 open_still = self._look(threads, sample)
                 waiting.extend(open_still)

@@ -8,7 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tasks.simulation.baskets import Baskets, Body
-from tasks.simulation.shop import CONNECTIONS, PATIENCE, NoAnswer, Shop
+from tasks.simulation.shop import CONNECTIONS, NoAnswer, Shop
+
+PATIENCE = 120.0
+"""Seconds without an answer after which an order is given up."""
 
 
 @dataclass(slots=True)
@@ -76,7 +79,7 @@ class Placing:
 
     def _place(self, order: Placed, due: float) -> None:
         try:
-            answer = self.shop.place(order.body, order.key)
+            answer = self.shop.place(order.body, order.key, PATIENCE)
             self._answered = time.monotonic()
             if answer.status_code == 201:
                 order.id = str(answer.json()["id"])

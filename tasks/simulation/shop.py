@@ -7,9 +7,6 @@ from typing import Any
 import httpx
 
 CONNECTIONS = 16
-PATIENCE = 120.0
-"""Seconds after which somebody who gets no answer gives up."""
-
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 
@@ -41,7 +38,7 @@ class Shop:
         menu: Mapping[str, Any] = answer.json()
         return menu
 
-    def place(self, body: Mapping[str, Any], key: str, patience: float = PATIENCE) -> httpx.Response:
+    def place(self, body: Mapping[str, Any], key: str, patience: float) -> httpx.Response:
         """Place an order, with the same key however often it takes. Raises NoAnswer."""
         return self._insist("POST", "/api/orders", patience=patience, json=body, headers={"Idempotency-Key": key})
 

@@ -1,15 +1,15 @@
 """What the acceptance tests share: a pizzeria of real processes, seen over HTTP, in its database and in its broker."""
 
-import json
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import psycopg
@@ -20,21 +20,35 @@ from psycopg.rows import namedtuple_row
 from tests.conftest import Pizzeria, free_port, until
 
 TREE = Path(__file__).parents[2]
-QUICK = {
-    "BAKE_SECONDS": "0",
-    "DRIVE_SECONDS": "0",
-    "DRIVERS": "50",
-    "OVEN_CAPACITY": "50",
-    "STOCK": "ample",
-    "RATE_LIMITS": "off",
-}
 OPEN = "Ctrl-C ends it"
-MARGHERITA = {"pizza": "margherita", "size": "medium", "quantity": 1}
+QUICK = {
+    "bake_seconds": 0,
+    "drive_seconds": 0,
+    "drivers": 50,
+    "oven_capacity": 50,
+    "stock": "ample",
+    "rate_limits": "off",
+}
+ORDER = {
+    "customer": {"name": "Ada Lovelace", "phone": "+12125550101", "email": "ada@example.com"},
+    "fulfilment": "delivery",
+    "payment": "cash",
+    "address": "1 Analytical Row",
+    "items": [{"pizza": "margherita", "size": "medium", "quantity": 1}],
+}
+
+
+class Said(NamedTuple):
+    """What a command answered: its exit code, and what it wrote to stdout and stderr."""
+
+    code: int
+    out: str
+    err: str
 
 
 @dataclass
 class Shop(Pizzeria):
-    """A pizzeria that can be ordered from and looked into."""
+    """A pizzeria that can be ordered from, and looked into."""
 
     http: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=30))
 
@@ -51,61 +65,70 @@ class Shop(Pizzeria):
         return process
 
     def serve(self) -> None:
-        """Run the servers and web alone, without relay or worker."""
+        """Run the servers and web alone: no relay, no worker."""
         self.start("services")
         self.services()
         code, said = self.run("migrate")
         assert code == 0, said
         self.start("web")
-        until(self.answers, 60, "the web server")
+        until(self.is_ready, 60, "the web server")
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         try:
             return self.http.get(f"{self.url}/readyz").status_code == 200
         except httpx.TransportError:
             return False
 
-    def worker(self, *words: str) -> "subprocess.Popen[str]":
+    def worker(self, *words: str, **env: str) -> "subprocess.Popen[str]":
         """Run a worker until it takes messages."""
         ready = self.home / f"ready-{len(self._started)}"
-        self.env["PIZZERIA_READY_FILE"] = str(ready)
-        process = self.start("worker", *words)
-        del self.env["PIZZERIA_READY_FILE"]
+        apart = Shop(self.home, {**self.env, **env, "PIZZERIA_READY_FILE": str(ready)}, http=self.http)
+        process = apart.start("worker", *words)
+        self._started.append(process)
         until(lambda: ready.exists() or process.poll() is not None, 60, "the worker's readiness")
         assert process.poll() is None, self.output
         return process
 
+    def begin(self, *words: str) -> "subprocess.Popen[str]":
+        """Start a command whose answer is read later, by ``answer``."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("PIZZERIA_")}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tasks.cli", *words],
+            env={**clean, "PIZZERIA_HOME": str(self.home), **self.env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._started.append(process)
+        return process
+
+    def ask(self, *words: str, seconds: float = 120) -> Said:
+        """Run a command to its end."""
+        return answer(self.begin(*words), seconds)
+
+    def check(self) -> None:
+        """Have every invariant tried over the whole database."""
+        said = self.ask("check")
+        assert said.code == 0, said.out + said.err
+
     def post(self, **changes: Any) -> httpx.Response:
         """Order a margherita for delivery, unless told otherwise."""
-        order: dict[str, Any] = {
-            "customer": {"name": "Ada Lovelace", "phone": "+12125550101", "email": "ada@example.com"},
-            "fulfilment": "delivery",
-            "payment": "cash",
-            "address": "1 Analytical Row",
-            "items": [MARGHERITA],
-        }
-        return self.http.post(f"{self.url}/api/orders", json=order | changes)
+        return self.http.post(f"{self.url}/api/orders", json=ORDER | changes)
 
     def place(self, **changes: Any) -> str:
         """Order, and give the order's id."""
-        answer = self.post(**changes)
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["id"])
-
-    def status(self, order_id: str) -> str:
-        return str(self.http.get(f"{self.url}/api/orders/{order_id}").json()["status"])
+        placed = self.post(**changes)
+        assert placed.status_code == 201, placed.text
+        return str(placed.json()["id"])
 
     def wait_until_delivered(self, order_ids: Sequence[str], seconds: float = 60) -> None:
-        def delivered() -> bool:
-            return self.value("SELECT count(*) FROM orders WHERE id = ANY(%s) AND status = 'delivered'", order_ids) == (
-                len(order_ids)
-            )
-
-        until(delivered, seconds, f"the delivery of {len(order_ids)} orders")
+        sql = "SELECT count(*) FROM orders WHERE id = ANY(%s) AND status = 'delivered'"
+        until(lambda: self.value(sql, list(order_ids)) == len(order_ids), seconds, f"{len(order_ids)} deliveries")
 
     def rows(self, sql: str, *values: Any) -> list[Any]:
         with psycopg.connect(self.services()["database_url"], row_factory=namedtuple_row) as connection:
-            cursor = connection.execute(sql, [list(v) if isinstance(v, tuple) else v for v in values])  # type: ignore[arg-type]
+            cursor = connection.execute(sql.encode(), values)
             return cursor.fetchall() if cursor.description else []
 
     def value(self, sql: str, *values: Any) -> Any:
@@ -127,37 +150,65 @@ class Shop(Pizzeria):
         found = self.rows("SELECT type FROM events WHERE stream = %s ORDER BY sequence", f"order-{order_id}")
         return [row.type for row in found]
 
-    def broker(self) -> "redis.Redis":
-        return redis.Redis.from_url(self.services()["broker_url"], socket_timeout=10)
+    @contextlib.contextmanager
+    def broker(self) -> Iterator["redis.Redis"]:
+        with redis.Redis.from_url(self.services()["broker_url"], socket_timeout=10) as client:
+            yield client
 
-    def simulate(self, *words: str, seconds: float = 150) -> tuple[int, dict[str, Any]]:
-        """Run a simulation to its end; gives its exit code and its figures."""
-        simulation = self.begin_simulation(*words)
-        return simulation.wait(seconds), simulation.figures()
-
-    def begin_simulation(self, *words: str) -> "Simulation":
-        # In a file of its own: what other commands print must not come between.
-        with tempfile.NamedTemporaryFile("w", dir=self.home, suffix=".json", delete=False) as out:
-            apart = Shop(self.home, self.env, http=self.http)
-            apart.__dict__["_printed_to"] = Path(out.name)
-        return Simulation(self.start_into(Path(out.name), "simulate", *words, "--json"), Path(out.name))
-
-    def check(self) -> None:
-        """Have every invariant tried over the whole database."""
-        code, said = self.run("check", seconds=120)
-        assert code == 0, said
-
-    def kill(self, words: str, *, group: bool = False) -> None:
-        """Kill each process with these words, with its whole group if asked, and wait until it is back."""
-        before = self.pids(words)
-        assert before, f"no process is called {words}"
-        for pid in before:
-            try:
-                (os.killpg if group else os.kill)(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        until(lambda: set(self.pids(words)) - set(before), 30, f"{words} again")
+    def kill(self, *words: str) -> None:
+        """Kill the processes called so with their whole groups, at once, and wait until each is back."""
+        before = {name: self.pids(name) for name in words}
+        for pid in [pid for name in words for pid in before[name]]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for name, pids in before.items():
+            assert pids, f"no process is called {name}"
+            until(lambda n=name, p=pids: set(self.pids(n)) - set(p), 30, f"{name} again")  # type: ignore[misc]
 
     def end(self) -> None:
+        """End what was started, last first: servers outlive those who use them."""
+        for process in reversed(self._started):
+            if process.poll() is None:
+                process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(30)
         super().end()
         self.http.close()
+
+
+def answer(process: "subprocess.Popen[str]", seconds: float = 120) -> Said:
+    """Wait for a command's end and give its answer; one that does not end is killed."""
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        pytest.fail(f"{process.args!r} did not end within {seconds} s: {out}{err}")
+    return Said(process.returncode, out, err)
+
+
+@pytest.fixture(scope="module")
+def new_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Shop]]:
+    """Make a pizzeria on ports and a HOME of its own, not started yet; settings are given without their prefix."""
+    made: list[Shop] = []
+
+    def make(tree: Path | None = None, **settings: object) -> Shop:
+        given = QUICK | {"port": free_port(), "flower_port": free_port()} | settings
+        env = {f"PIZZERIA_{name.upper()}": str(value) for name, value in given.items()}
+        if tree:  # instead of the folder that the tests run in
+            env |= {"PYTHONPATH": str(tree), "PYTHONSAFEPATH": "1"}
+        made.append(Shop(tmp_path_factory.mktemp("shop") / "home", env))
+        return made[-1]
+
+    yield make
+    for shop in made:
+        shop.end()
+
+
+@pytest.fixture(scope="module")
+def copied_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the pizzeria's code, to be changed."""
+    copy = tmp_path_factory.mktemp("tree")
+    for package in ("domain", "tasks", "web"):
+        shutil.copytree(TREE / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy

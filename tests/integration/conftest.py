@@ -17,7 +17,8 @@ from domain.kernel import clock
 from domain.kernel.unit_of_work import Database
 from domain.orders import Line, NewOrder, Order
 from domain.settings import settings
-from tasks.bus import inline, subscriptions
+from tasks.bus import inline, outbox, subscriptions
+from tasks.bus.inside import InsideRunner
 from tasks.bus.registry import Registry
 from tasks.database import database
 from tasks.gateways import switch
@@ -105,6 +106,23 @@ class Shop:
     def drain(self) -> None:
         """Deliver everything that is due, and what comes of it."""
         inline.drain(self.database, catalogue, self.registry)
+
+    def fan_out(self) -> None:
+        """Turn what was recorded into deliveries, and send none."""
+        outbox.fan_out(self.database.engine, [])
+
+    def run(self, handler: str, event_type: str) -> None:
+        """Run one handler, which must be an inside one, for its deliveries of one event type."""
+        positions = [
+            row.position
+            for row in self.rows(
+                "SELECT d.position FROM deliveries d JOIN events e USING (position)"
+                " WHERE d.handler = :handler AND e.type = :type",
+                handler=handler,
+                type=event_type,
+            )
+        ]
+        InsideRunner(self.database, catalogue, holds_countdowns=False).run(self.registry.handlers[handler], positions)
 
     def status(self, order: Order) -> str:
         with self.database.read() as connection:

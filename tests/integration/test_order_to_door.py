@@ -106,20 +106,36 @@ def test_a_release_that_comes_first_makes_the_later_reservation_do_nothing(shop:
     order = shop.order()
     with shop.database.begin("cancel") as work:
         orders.cancel(work, order.id, "Changed my mind.", "customer")
-    shop.database.engine.dispose()
-    cancelled = shop.value("SELECT position FROM events WHERE type = 'OrderCancelled'")
-    shop.execute("INSERT INTO deliveries (position, handler) VALUES (:p, 'inventory')", p=cancelled)
-    shop.execute("DELETE FROM outbox WHERE position = :p", p=cancelled)
-    placed = shop.rows("DELETE FROM outbox RETURNING position")  # rolled back by reading: OrderPlaced comes later
-    assert placed
-    from domain.events import catalogue
-    from tasks.bus.inside import InsideRunner
-
-    runner = InsideRunner(shop.database, catalogue, holds_countdowns=False)
-    runner.run(shop.registry.handlers["inventory"], [cancelled])
-    shop.drain()
+    shop.fan_out()
+    shop.run("inventory", "OrderCancelled")
+    shop.run("inventory", "OrderPlaced")
     assert shop.value("SELECT state FROM reservations WHERE order_id = :id", id=order.id) == "released"
     assert shop.value("SELECT quantity FROM ingredients WHERE id = 'salami'") == before
+    assert "StockReserved" not in shop.events(order)
+
+
+def test_a_reservation_that_is_known_before_the_ticket_lets_the_order_cook_all_the_same(shop: Shop) -> None:
+    order = shop.order()
+    shop.fan_out()
+    shop.run("inventory", "OrderPlaced")
+    shop.fan_out()
+    shop.run("kitchen", "StockReserved")
+    shop.run("kitchen", "OrderPlaced")
+    assert shop.status(order) == "cooking"
+
+
+def test_what_is_handled_in_any_order_ends_in_the_same_state(shop: Shop) -> None:
+    order = shop.order()
+    shop.drain()
+    moments = shop.rows(
+        "SELECT position, type FROM events WHERE stream = :s ORDER BY position DESC", s=f"order-{order.id}"
+    )
+    for moment in moments:  # a week replayed, backwards
+        shop.execute("UPDATE deliveries SET state = 'pending' WHERE position = :p", p=moment.position)
+        shop.drain()
+    assert shop.status(order) == "delivered"
+    assert shop.events(order) == HAPPY
+    assert shop.value("SELECT count(*) FROM messages WHERE order_id = :id", id=order.id) == 5
 
 
 def test_a_cooking_order_can_no_longer_be_cancelled(shop: Shop, configure: object) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask_wtf import FlaskForm
+from werkzeug.datastructures import MultiDict
 from wtforms import (
     FieldList,
     Form,
     FormField,
     HiddenField,
-    RadioField,
     SelectField,
     SelectMultipleField,
     StringField,
@@ -21,6 +21,7 @@ from wtforms import (
 from domain.menu import Menu
 from domain.orders import MAX_LINES
 
+_LINE = re.compile(r"items-[0-9]{1,3}-[a-z]+")
 _KEY = re.compile(r"form-[0-9a-f]{32}")
 _FIELDS = {
     "customer.name": "name",
@@ -30,6 +31,17 @@ _FIELDS = {
     "address": "address",
     "note": "note",
 }
+
+
+def posted(form: MultiDict[str, str]) -> MultiDict[str, str]:
+    """Give what was posted, without line numbers that no page of ours makes; WTForms fails on some."""
+    return MultiDict(
+        [
+            (name, value)
+            for name, value in form.items(multi=True)
+            if not name.startswith("items") or _LINE.fullmatch(name)
+        ]
+    )
 
 
 class LineForm(Form):
@@ -47,12 +59,7 @@ class OrderForm(FlaskForm):  # type: ignore[misc] # Flask-WTF has no types
 
     key = HiddenField()
     items = FieldList(FormField(LineForm))
-    fulfilment = RadioField(
-        "How do you want it?",
-        choices=[("delivery", "Deliver it"), ("pickup", "I pick it up")],
-        default="delivery",
-        validate_choice=False,
-    )
+    fulfilment = StringField("How do you want it?", default="delivery")
     name = StringField("Your name")
     phone = StringField("Telephone")
     email = StringField("E-mail (optional)")
@@ -113,7 +120,7 @@ class OrderForm(FlaskForm):  # type: ignore[misc] # Flask-WTF has no types
                 found += [(control, f"{pizza.name if pizza else 'A pizza'}: {text}")] if text else []
         for name in _FIELDS.values():
             text = " ".join(self[name].errors)
-            found += [("fulfilment-0" if name == "fulfilment" else name, text)] if text else []
+            found += [("fulfilment-delivery" if name == "fulfilment" else name, text)] if text else []
         return found
 
     def _field(self, path: str) -> Any:

@@ -14,7 +14,7 @@ from web.counter import counter
 from web.limits import PLACING, is_own_machine, limiter
 from web.order_request import read_order
 from web.shop import blueprint
-from web.shop.forms import OrderForm
+from web.shop.forms import OrderForm, posted
 
 _logger = structlog.get_logger(__name__)
 
@@ -42,7 +42,7 @@ def no_order() -> Response:
 @limiter.limit(PLACING, exempt_when=_needs_no_limit)
 def order() -> Response:
     """Take an order; or, for browsers without scripts, add a pizza to the basket or take one out."""
-    form = OrderForm()
+    form = OrderForm(formdata=posted(request.form))
     here = counter()
     if "add" in request.form:
         form.add(request.form["add"], here.menu())

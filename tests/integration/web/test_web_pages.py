@@ -20,9 +20,9 @@ FORM = {
     "items-0-quantity": "2",
     "items-0-toppings": ["basil", "olives"],
     "items-0-note": "well done",
-    "items-3-pizza": "diavola",
-    "items-3-size": "small",
-    "items-3-quantity": "1",
+    "items-1-pizza": "diavola",
+    "items-1-size": "small",
+    "items-1-quantity": "1",
     "fulfilment": "delivery",
     "name": "Ada <b>Lovelace</b>",
     "phone": "+1 202 555 0123",
@@ -96,12 +96,12 @@ def test_a_form_changed_after_it_was_sent_asks_once_more(site: Site) -> None:
 
 def test_errors_stand_beside_their_fields_and_what_was_typed_is_kept(site: Site) -> None:
     client = site.client
-    answer = client.post("/orders", data=fill(client, phone='no"pe', **{"items-3-quantity": "0"}))
+    answer = client.post("/orders", data=fill(client, phone='no"pe', **{"items-1-quantity": "0"}))
     assert answer.status_code == 422
     assert site.saved() == NOTHING
     assert 'value="no&#34;pe"' in answer.text
     assert 'aria-describedby="phone-hint phone-error"' in answer.text
-    assert 'id="items-3-quantity-error"' in answer.text
+    assert 'id="items-1-quantity-error"' in answer.text
     assert "Diavola: The quantity must be a whole number from 1 to 20." in answer.text
     assert 'value="Ada &lt;b&gt;Lovelace&lt;/b&gt;"' in answer.text
     assert re.search(r'name="items-0-toppings" value="olives"[^>]* checked', answer.text)
@@ -112,14 +112,14 @@ def test_an_empty_basket_is_said(site: Site) -> None:
     form = {name: value for name, value in fill(client).items() if not name.startswith("items")}
     answer = client.post("/orders", data=form)
     assert answer.status_code == 422
-    assert "Order 1 to 50 items." in answer.text or "basket" in answer.text
+    assert "Order 1 to 50 items." in answer.text
 
 
 def test_without_scripts_buttons_fill_and_empty_the_basket(site: Site) -> None:
     client = site.client
     added = client.post("/orders", data=fill(client, add="marinara:small"))
     assert added.status_code == 200
-    assert 'name="items-4-pizza" value="marinara"' in added.text
+    assert 'name="items-2-pizza" value="marinara"' in added.text
     assert "$46.00" in added.text
     removed = client.post("/orders", data=fill(client, remove="0"))
     assert 'value="diavola" data-pizza' in removed.text
@@ -135,6 +135,12 @@ def test_a_forged_form_orders_nothing_and_keeps_what_was_typed(site: Site, token
     assert answer.status_code == 400
     assert "12 Analytical Row" in answer.text
     assert site.saved() == NOTHING
+
+
+def test_line_numbers_that_no_page_makes_are_ignored(site: Site) -> None:
+    client = site.client
+    odd = {"items-²-pizza": "x", f"items-{'9' * 5000}-pizza": "x", "items-x": "x", "items": "x"}
+    assert client.post("/orders", data=fill(client, **odd)).status_code == 303
 
 
 def test_a_too_long_form_is_413(site: Site) -> None:
@@ -191,6 +197,7 @@ def test_styles_are_kept_for_good(site: Site) -> None:
     answer = site.client.get(found[1])
     assert answer.status_code == 200
     assert "immutable" in answer.headers["Cache-Control"]
+    answer.close()
 
 
 def test_a_fault_shows_nothing_of_itself(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,104 @@
+"""`pizzeria simulate` and `pizzeria check` against an open pizzeria, as a person or a script uses them."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.acceptance.conftest import Shop
+
+pytestmark = pytest.mark.acceptance
+
+FIGURES = [
+    "orders",
+    "delivered",
+    "cancelled",
+    "lost",
+    "duplicated",
+    "placed_per_second",
+    "delivered_per_second",
+    "placing_ms",
+    "delivery_seconds",
+]
+
+
+@pytest.fixture(scope="module")
+def shop(new_shop: Callable[..., Shop]) -> Shop:
+    shop = new_shop()
+    shop.open()
+    return shop
+
+
+def test_a_simulation_delivers_all_loses_none_and_the_invariants_hold(shop: Shop) -> None:
+    said = shop.ask("simulate", "40", "--json")
+    figures = json.loads(said.out)
+    assert (said.code, said.err) == (0, "")
+    assert list(figures) == FIGURES
+    assert {name: figures[name] for name in FIGURES[:5]} == {
+        "orders": 40,
+        "delivered": 40,
+        "cancelled": 0,
+        "lost": 0,
+        "duplicated": 0,
+    }
+    assert 0 < figures["placing_ms"]["p50"] <= figures["placing_ms"]["p99"]
+    assert 0 < figures["delivery_seconds"]["p50"] <= figures["delivery_seconds"]["p99"]
+    shop.check()
+
+
+def test_every_order_takes_exactly_the_documented_steps(shop: Shop) -> None:
+    way = ["OrderPlaced", "OrderCookingStarted", "OrderReady"]
+    delivery = shop.place()
+    pickup = shop.place(fulfilment="pickup")
+    shop.wait_until_delivered([delivery, pickup])
+    assert shop.events(delivery) == [*way, "OrderOutForDelivery", "OrderDelivered"]
+    assert shop.events(pickup) == [*way, "OrderDelivered"]
+
+
+def test_without_json_it_shows_the_figures_and_tells_on_stderr_how_far_it_is(shop: Shop) -> None:
+    said = shop.ask("simulate", "3", "--rate", "20")
+    assert said.code == 0
+    assert "delivery seconds" in said.out
+    assert "Placed: 3 of 3" in said.err
+    assert "Done: 3 of 3" in said.err
+
+
+def test_it_does_not_wait_where_it_is_told_not_to(shop: Shop) -> None:
+    said = shop.ask("simulate", "3", "--no-wait", "--json", "--url", shop.url + "/")
+    figures = json.loads(said.out)
+    assert (said.code, figures["orders"], figures["lost"]) == (0, 3, 0)
+
+
+def test_check_prints_json_alone(shop: Shop) -> None:
+    said = shop.ask("check", "--json")
+    found = json.loads(said.out)
+    assert (said.code, said.err, found["ok"], found["quiet"]) == (0, "", True, True)
+    assert len(found["invariants"]) > 20
+    assert not any(invariant["violations"] for invariant in found["invariants"])
+
+
+def test_check_finds_what_is_wrong_and_says_so_by_its_exit_code(shop: Shop) -> None:
+    order = shop.place()
+    shop.wait_until_delivered([order])
+    shop.rows("UPDATE ingredients SET quantity = quantity + 1 WHERE id = 'mozzarella'")
+    try:
+        said = shop.ask("check", "--json")
+    finally:
+        shop.rows("UPDATE ingredients SET quantity = quantity - 1 WHERE id = 'mozzarella'")
+    (violated,) = [i for i in json.loads(said.out)["invariants"] if i["violations"]]
+    assert said.code == 1
+    assert violated["title"] == "The stock ledger sums to what is in the store"
+    assert "mozzarella" in violated["examples"][0]
+
+
+def test_check_says_that_it_did_not_get_quiet(shop: Shop) -> None:
+    shop.rows(
+        "INSERT INTO deliveries (position, handler, dispatched_at)"
+        " SELECT min(position), 'nobody', now() FROM events"
+    )
+    try:
+        said = shop.ask("check", "--wait", "0.5")
+    finally:
+        shop.rows("DELETE FROM deliveries WHERE handler = 'nobody'")
+    assert said.code == 1
+    assert "Not quiet: still pending are nobody 1." in said.out

@@ -21,6 +21,8 @@ LOAD_ORDERS = 100
 """Orders that go into the oven as one load at the most."""
 PART_PIZZAS = 50
 """Pizzas that one bake takes in a load of several orders."""
+LATE_LOADS = 4
+"""With so many loads just due but not out yet, bakes come slower than orders: what waits gathers for a larger load."""
 BURNS = 3
 """A pizza burnt so often is given up and shown to the staff."""
 
@@ -150,6 +152,8 @@ class Kitchen:
         _end(work, "cancelled", [i for i in waiting if i not in admitted])
 
     def _waiting(self, work: UnitOfWork) -> list[str]:
+        if self._is_behind(work):
+            return []
         # Skipping locked tickets: whoever holds one will fire by itself, and waiting here could deadlock.
         inside = work.run("SELECT count(*) FROM tickets WHERE state = 'cooking'").scalar_one()
         return list(
@@ -159,6 +163,16 @@ class Kitchen:
                 room=max(0, self._capacity - inside),
             ).scalars()
         )
+
+    @staticmethod
+    def _is_behind(work: UnitOfWork) -> bool:
+        # A load that is late for longer was lost by the broker: its timer sees to it, and nobody waits for it.
+        now = clock.now()
+        late = work.run(
+            "SELECT count(*) FROM oven_loads WHERE plated_at IS NULL AND due_at BETWEEN :from AND :to",
+            **{"from": now - timedelta(seconds=2), "to": now - timedelta(seconds=0.2)},
+        ).scalar_one()
+        return bool(late >= LATE_LOADS)
 
     def _load(self, work: UnitOfWork, orders: Orders, ids: Sequence[str], new: Sequence[str]) -> None:
         _end(work, "cooking", new)

@@ -53,4 +53,6 @@ def configure(process: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings().log_level)
+    for chatty in ("celery.worker.strategy", "celery.app.trace"):  # two lines a task, which Flower shows anyway
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(True)

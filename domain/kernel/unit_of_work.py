@@ -117,6 +117,7 @@ class Database:
             pool_size=connections,
             max_overflow=connections,
             pool_timeout=5,
+            hide_parameters=True,  # an error's text must hold nothing personal
             pool_pre_ping=ping,
             connect_args={
                 "options": _SESSION,

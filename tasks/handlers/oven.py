@@ -1,7 +1,8 @@
 """The oven: publishes the chord for a load, and looks after it until the load is out."""
 
+import math
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime
 from functools import partial
 
 from domain import kitchen
@@ -12,8 +13,10 @@ from domain.settings import settings
 from tasks import workflow
 from tasks.bus.registry import handles
 
-GRACE = timedelta(seconds=8)
-"""How long after its due time a load is given until its chord is taken for lost."""
+GRACE = 8
+"""Seconds after its due time that a load is given until its chord is taken for lost."""
+TOGETHER = 4
+"""Seconds within which loads are looked after together, so that one message does for all of them."""
 
 
 @handles(OvenLoadFired)
@@ -29,4 +32,11 @@ def bake_loads(fired: Sequence[OvenLoadFired], shop: UnitOfWork) -> None:
         parts = kitchen.unbaked_parts(shop.connection, load.load_id)
         seconds = max(0.0, (load.due_at - now).total_seconds())
         shop.after_commit.append(partial(workflow.start, load.load_id, parts, seconds))
-        shop.postpone(load, max(load.due_at, now) + (timedelta() if settings().bus == "memory" else GRACE))
+        shop.postpone(load, look_again(max(load.due_at, now)))
+
+
+def look_again(due: datetime) -> datetime:
+    """Say when a load that is due then must be out."""
+    if settings().bus == "memory":  # no chord: the timer itself is what bakes
+        return due
+    return datetime.fromtimestamp(math.ceil((due.timestamp() + GRACE) / TOGETHER) * TOGETHER, UTC)

@@ -114,18 +114,6 @@ def test_a_double_click_makes_one_order(live: Live, open_page: OpenPage) -> None
     assert live.count() == before + 1
 
 
-def test_going_back_and_sending_again_is_the_same_order(live: Live, open_page: OpenPage) -> None:
-    before, page = live.count(), open_page(scripts=False)
-    page.get_by_role("button", name="Add Margherita, Medium").click()
-    fill_in(page)
-    send(page)
-    first = order_of(page)
-    page.go_back()
-    send(page)
-    assert order_of(page) == first
-    assert live.count() == before + 1
-
-
 def test_enter_in_a_field_orders_and_adds_no_pizza(live: Live, open_page: OpenPage) -> None:
     page = open_page()
     page.get_by_role("button", name="Add Margherita, Medium").click()

@@ -113,6 +113,7 @@ CREATE TABLE oven_loads (
     id text PRIMARY KEY, parts int NOT NULL, fired_at timestamptz NOT NULL, due_at timestamptz NOT NULL,
     plated_at timestamptz
 )""",
+    "CREATE INDEX oven_loads_in ON oven_loads (due_at) WHERE plated_at IS NULL",
     """
 CREATE TABLE ticket_pizzas (
     order_id text NOT NULL REFERENCES tickets,

@@ -52,7 +52,11 @@ def make_site(fresh_database: str, broker_url: str, tmp_path: Path) -> Iterator[
     made: list[Site] = []
 
     def make(**values: Any) -> Site:
-        chosen = {"database_url": SecretStr(fresh_database), "broker_url": SecretStr(broker_url), "home": tmp_path}
+        chosen: dict[str, Any] = {
+            "database_url": SecretStr(fresh_database),
+            "broker_url": SecretStr(broker_url),
+            "home": tmp_path,
+        }
         app = create_app(Settings(**(chosen | {"rate_limits": "off", "secret_key": SecretStr("s" * 32)} | values)))
         made.append(Site(app, fresh_database))
         return made[-1]

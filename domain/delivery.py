@@ -27,11 +27,11 @@ class Dispatch:
 
     def take(self, work: UnitOfWork, ready: Sequence[OrderReady]) -> dict[str, datetime]:
         """See these orders on their way; gives when to ask again for each that has not arrived yet."""
-        now = clock.now()
         ids = [order.order_id for order in ready]
-        self._open(work, ready, now)
+        self._open(work, ready, clock.now())
         work.locks("dispatch")
         work.run("SELECT pg_advisory_xact_lock(:key)", key=_DISPATCH_LOCK)
+        now = clock.now()  # read under the lock, so that a driver never leaves before coming back
         if not self._auto:
             return {}  # staff see to it
         self._drive_on(work, ids, now)

@@ -124,7 +124,8 @@ worker_process_init.connect(_forget_database)
 def run_relay() -> None:
     """Run a relay until SIGTERM or SIGINT."""
     announcer = Announcer(settings().results())
-    relay = Relay(database(), CeleryBroker(app), announcer.announce, partial(workflow.beat, app))
+    broker = CeleryBroker(app)
+    relay = Relay(database(), broker, announcer.announce, partial(workflow.beat, app, broker))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: relay.stopping.set())
     structlog.get_logger(__name__).info("relay_started")

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from domain import kitchen
 from domain.kernel import clock
 from domain.settings import settings
+from tasks.bus.broker import CeleryBroker
 from tasks.database import database
 from tasks.gateways.switch import mode
 
@@ -97,6 +98,7 @@ def add_tasks(celery: Celery) -> None:
     celery.task(name="tend")(tend)
 
 
-def beat(celery: Celery) -> None:
-    """Send the kitchen's timer; one that nobody takes within its five seconds is dropped."""
-    celery.tasks["tend"].apply_async(queue=PASS, expires=_TEND_EVERY)
+def beat(celery: Celery, broker: CeleryBroker) -> None:
+    """Send the kitchen's timer, unless one waits there already because nobody works at the pass."""
+    if not broker.depths([PASS])[PASS]:
+        celery.tasks["tend"].apply_async(queue=PASS, expires=_TEND_EVERY)

@@ -219,7 +219,12 @@ def place(
     With an idempotency key that was used for the same request, gives that order as it was first placed; parallel
     requests wait for each other. Raises InvalidOrderError, or KeyReusedError where the key was another request's.
     """
-    items = price(new, menu)
+    try:
+        items = price(new, menu)
+    except InvalidOrderError:
+        if key and (before := _placed_before(work.connection, key, new)):
+            return before, False  # what has sold out since was ordered in time
+        raise
     customer_id, returning = find_or_add(work.connection, new.contact)
     now = clock.now()
     ready = now + preparation_time(items, menu, settings)
@@ -252,7 +257,9 @@ def place(
         row | {"items": msgspec.json.encode(items).decode(), "key": key, "hash": new.digest() if key else None},
     )
     if added.rowcount != 1:
-        return _placed_before(work.connection, str(key), new.digest()), False
+        before = _placed_before(work.connection, str(key), new)
+        assert before is not None  # noqa: S101 - the conflict was with it
+        return before, False
     work.record(_placed(order, returning))
     return order, True
 
@@ -273,11 +280,14 @@ def _placed(order: Order, returning: bool) -> OrderPlaced:
     )
 
 
-def _placed_before(connection: Connection, key: str, digest: bytes) -> Order:
+def _placed_before(connection: Connection, key: str, new: NewOrder) -> Order | None:
+    """Give the order that was placed with this key, as it was then. Raises KeyReusedError if it was another."""
     found = connection.execute(
         text("SELECT id, request_hash FROM orders WHERE idempotency_key = :key"), {"key": key}
-    ).one()
-    if bytes(found.request_hash) != digest:
+    ).one_or_none()
+    if found is None:
+        return None
+    if bytes(found.request_hash) != new.digest():
         raise KeyReusedError("This Idempotency-Key was used for another order: make a new key for each order.")
     return _as_placed(get(connection, found.id))
 

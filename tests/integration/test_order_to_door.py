@@ -196,6 +196,20 @@ def test_the_log_refuses_update_delete_and_truncate(shop: Shop) -> None:
             shop.execute(statement)
 
 
+def test_a_repeated_request_gets_its_order_even_if_the_pizza_has_sold_out_since(shop: Shop) -> None:
+    order = shop.order(key="k1")
+    shop.execute("UPDATE pizzas SET sold_out = true WHERE id = 'diavola'")
+    assert shop.order(key="k1") == order
+    with pytest.raises(orders.InvalidOrderError, match="sold out"):
+        shop.order(key="k2")
+
+
+def test_a_key_that_was_used_for_another_order_is_refused(shop: Shop) -> None:
+    shop.order(key="k1")
+    with pytest.raises(orders.KeyReusedError):
+        shop.order(key="k1", address="2 Other Street")
+
+
 def test_an_order_whose_transaction_rolls_back_leaves_no_event_and_no_message(shop: Shop) -> None:
     with pytest.raises(RuntimeError, match="changed my mind"), shop.database.begin("rollback"):
         raise RuntimeError("changed my mind")

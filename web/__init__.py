@@ -2,8 +2,10 @@
 
 from flask import Flask
 
+from domain.events import catalogue
 from domain.settings import Settings
 from domain.settings import settings as settings_of_process
+from tasks.bus import inline
 from web import api, correlation, display, errors, headers, limits, operations, sessions, shop, staff, static_files
 from web.addresses import OrderId
 from web.api.body import MAX_BODY
@@ -21,7 +23,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.converters["order_id"] = OrderId
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.extensions["counter"] = Counter(pizzeria)
+    counter = app.extensions["counter"] = Counter(pizzeria)
+    if pizzeria.bus == "memory":  # no broker, relay or worker: handlers run in this process, after the commit
+        app.extensions["relay"] = inline.serve(counter.database, catalogue, "tasks.handlers")
     for part in (correlation, headers, errors, static_files, sessions, login):
         part.register(app)
     limits.register(app, pizzeria)

@@ -1,5 +1,6 @@
 """A broker that is none: messages run their handler at once, in the process that sends them."""
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 
 from domain.kernel.event import Catalogue
@@ -27,6 +28,14 @@ class InlineBroker:
     def depths(self, handlers: Iterable[str]) -> Mapping[str, int]:
         """Tell that nothing ever waits."""
         return dict.fromkeys(handlers, 0)
+
+
+def serve(database: Database, catalogue: Catalogue, package: str) -> Relay:
+    """Deliver in the background of this process, with the handlers of a package, until the relay is stopped."""
+    broker = InlineBroker(database, catalogue, Registry.discover(package))
+    relay = Relay(database, broker, announce=lambda _: None, beat=lambda: None)
+    threading.Thread(target=relay.run, name="inline-relay", daemon=True).start()
+    return relay
 
 
 def drain(database: Database, catalogue: Catalogue, registry: Registry) -> None:

@@ -12,7 +12,7 @@ from kombu import Queue
 from domain.events import catalogue
 from domain.settings import settings
 from tasks import workflow
-from tasks.bus import redis_guard
+from tasks.bus import redis_guard, strangers
 from tasks.bus.broker import CeleryBroker, deliver
 from tasks.bus.inside import InsideRunner
 from tasks.bus.live import Announcer
@@ -68,6 +68,7 @@ def _configuration() -> dict[str, Any]:
         "task_ignore_result": True,
         "task_publish_retry": False,
         "task_send_sent_event": True,
+        "worker_consumer": strangers.CONSUMER,
         "worker_prefetch_multiplier": 1,
         "worker_send_task_events": True,
         "worker_soft_shutdown_timeout": 10,
@@ -101,6 +102,7 @@ def _add_task(celery: Celery, handler: Handler) -> None:
 def make_app() -> Celery:
     """Make the application from the registry. Raises SettingsError where no broker is known."""
     redis_guard.install()
+    strangers.install()
     celery = Celery("pizzeria")
     celery.conf.update(_configuration())
     workflow.add_tasks(celery)

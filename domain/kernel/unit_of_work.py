@@ -44,6 +44,7 @@ class UnitOfWork:
     ) -> None:
         self.connection = connection
         self.postponed: dict[int, datetime] = {}
+        self.by_retry: set[int] = set()
         self.after_commit: list[Callable[[], None]] = []
         self._lock_order = lock_order
         self._locked = -1
@@ -93,9 +94,16 @@ class UnitOfWork:
         self._pending.append(pending)
         return pending.id
 
-    def postpone(self, event: Event, until: datetime) -> None:
-        """Ask for an event to be delivered here again, not before a time. This is no failure and is not counted."""
-        self.postponed[self._positions[id(event)]] = until
+    def postpone(self, event: Event, until: datetime, *, by_retry: bool = False) -> None:
+        """Ask for an event to be delivered here again, not before a time. This is no failure and is not counted.
+
+        ``by_retry`` leaves its message with the broker meanwhile (Celery's retry), if the wait is short and the message
+        is this event's alone; otherwise, a durable timer, the relay sends a new one together with others then due.
+        """
+        position = self._positions[id(event)]
+        self.postponed[position] = until
+        if by_retry:
+            self.by_retry.add(position)
 
     def flush(self) -> None:
         """Append what was recorded; called once, as the last thing before the commit."""

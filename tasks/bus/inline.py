@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from domain.kernel.event import Catalogue
 from domain.kernel.unit_of_work import Database
@@ -30,12 +31,26 @@ class InlineBroker:
         return dict.fromkeys(handlers, 0)
 
 
-def serve(database: Database, catalogue: Catalogue, package: str) -> Relay:
-    """Deliver in the background of this process, with the handlers of a package, until the relay is stopped."""
+@dataclass(frozen=True, slots=True)
+class Background:
+    """A relay that works in a thread of this process."""
+
+    relay: Relay
+    thread: threading.Thread
+
+    def stop(self) -> None:
+        """Have it end, and wait until it has."""
+        self.relay.stopping.set()
+        self.thread.join(30)
+
+
+def serve(database: Database, catalogue: Catalogue, package: str) -> Background:
+    """Deliver in the background of this process, with the handlers of a package, until it is stopped."""
     broker = InlineBroker(database, catalogue, Registry.discover(package))
     relay = Relay(database, broker, announce=lambda _: None, beat=lambda: None)
-    threading.Thread(target=relay.run, name="inline-relay", daemon=True).start()
-    return relay
+    thread = threading.Thread(target=relay.run, name="inline-relay", daemon=True)
+    thread.start()
+    return Background(relay, thread)
 
 
 def drain(database: Database, catalogue: Catalogue, registry: Registry) -> None:

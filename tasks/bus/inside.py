@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
@@ -63,12 +64,13 @@ class InsideRunner(Runner):
         return turn
 
     def _turn(self, handler: Handler, positions: Sequence[int], counted: set[int], turn: _Turn) -> None:
-        turn.rows, turn.left, turn.work = [], [], None
+        turn.rows, turn.left, turn.countdown, turn.work = [], [], None, None
         with self.database.engine.begin() as connection:
             locked = deliveries.lock(connection, handler.name, positions)
             restarted = [row.position for row in locked if row.sends > 1 and row.position not in counted]
             if locked and not restarted:
                 self._run_first_type(handler, connection, locked, turn)
+                turn.countdown = self._postpone(handler, turn, single=len(positions) == 1)
         if restarted:  # counted in a transaction of its own, so that what kills the worker now is known
             counted.update(restarted)
             poison = self.count_start(handler, restarted)
@@ -93,12 +95,25 @@ class InsideRunner(Runner):
             raise LookupError(f"{handler.name} has no function for {rows[0].type}.")
         subscription.function([event.event for event in events], work)
         work.flush()
-        now = clock.now()
-        for position, until in work.postponed.items():
-            seconds = max(0.0, (until - now).total_seconds())
-            deliveries.due_again(work.connection, handler.name, [position], seconds=seconds)
         finished = [row.position for row in rows if row.position not in work.postponed]
         deliveries.done(work.connection, handler.name, finished)
+
+    def _postpone(self, handler: Handler, turn: _Turn, *, single: bool) -> float | None:
+        """Have what the handler postponed delivered again; gives the countdown for Celery, if it is to hold it."""
+        work = turn.work
+        if work is None or not work.postponed:
+            return None
+        now = clock.now()
+        countdown = None
+        at: dict[datetime, list[int]] = {}
+        for position, until in work.postponed.items():
+            at.setdefault(until, []).append(position)
+        for until, positions in at.items():
+            seconds = max(0.0, (until - now).total_seconds())
+            hold = positions[0] in work.by_retry and self.may_hold(seconds, single=single)
+            deliveries.due_again(work.connection, handler.name, positions, seconds=seconds, in_broker=hold)
+            countdown = seconds if hold else None
+        return countdown
 
     def _fail(self, handler: Handler, turn: _Turn, error: Exception, *, single: bool) -> None:
         """Write a failure down: a batch is taken apart to find out whose it is, an attempt of one is counted."""

@@ -15,6 +15,7 @@ def command() -> None:
     """Run Flower on PIZZERIA_FLOWER_PORT; the user is staff, PIZZERIA_FLOWER_PASSWORD the password."""
     shop = settings()
     logs.configure("flower")
+    shop.broker()  # Celery would wrap the sentence about a missing one in a traceback
     import flower.options  # noqa: F401 - defines the options below
     from celery.bin.celery import celery
     from tornado.options import options

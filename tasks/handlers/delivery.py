@@ -15,4 +15,4 @@ def dispatch_orders(ready: Sequence[OrderReady], shop: UnitOfWork) -> None:
     unfinished = Dispatch(settings()).take(shop, ready)
     for order in ready:
         if order.order_id in unfinished:
-            shop.postpone(order, unfinished[order.order_id])
+            shop.postpone(order, unfinished[order.order_id], by_retry=True)

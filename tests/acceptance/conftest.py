@@ -206,9 +206,13 @@ def new_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
 
 
 @pytest.fixture(scope="module")
-def copied_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the pizzeria's code, to be changed."""
-    copy = tmp_path_factory.mktemp("tree")
-    for package in ("domain", "tasks", "web"):
-        shutil.copytree(TREE / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
-    return copy
+def copy_tree(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Copy the pizzeria's code, to be changed."""
+
+    def copied() -> Path:
+        copy = tmp_path_factory.mktemp("tree")
+        for package in ("domain", "tasks", "web"):
+            shutil.copytree(TREE / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+        return copy
+
+    return copied

@@ -93,8 +93,7 @@ def test_check_finds_what_is_wrong_and_says_so_by_its_exit_code(shop: Shop) -> N
 
 def test_check_says_that_it_did_not_get_quiet(shop: Shop) -> None:
     shop.rows(
-        "INSERT INTO deliveries (position, handler, dispatched_at)"
-        " SELECT min(position), 'nobody', now() FROM events"
+        "INSERT INTO deliveries (position, handler, dispatched_at) SELECT min(position), 'nobody', now() FROM events"
     )
     try:
         said = shop.ask("check", "--wait", "0.5")

@@ -22,6 +22,7 @@ def shop(new_shop: Callable[..., Shop]) -> Shop:
     shop = new_shop()
     shop.open()
     shop.wait_until_delivered([shop.place()])
+    shop.check()  # which waits until the last timer has run
     return shop
 
 
@@ -78,7 +79,10 @@ STRANGE: dict[str, bytes] = {
     "no headers": json.dumps({**json.loads(message(call([1]))), "headers": {}}).encode(),
     "headers of odd types": message(call([1]), retries="many", timelimit="never", eta="yesterday", expires="x"),
     "no properties": b'{"body": "W10=", "content-type": "application/json", "headers": {"task": "inventory"}}',
+    "a call of the wrong types": message(b"[1, 2, 3]"),
+    "a call with a callback that nobody knows": message(b'[[[1]], {}, {"callbacks": [1], "chord": "x"}]'),
     "JSON that is no message": b"[1, 2, 3]",
+    "JSON too deep to be read": b"[" * 100_000,
     "garbage": b"\x00\xffgarbage\n\r\n*3\r\n",
     "nothing": b"",
 }
@@ -94,13 +98,40 @@ def state(shop: Shop) -> list[Any]:
     )
 
 
+@pytest.fixture(scope="module")
+def untouched(shop: Shop) -> list[Any]:
+    """What every strange message must leave as it was, however late a worker looks at it."""
+    return state(shop)
+
+
 @pytest.mark.parametrize("what", STRANGE)
-def test_a_message_that_nobody_sent_changes_nothing_and_stops_no_worker(shop: Shop, what: str) -> None:
-    shop.check()
-    before, workers = state(shop), shop.pids("pizzeria worker inventory")
+def test_a_message_that_nobody_sent_changes_nothing_and_stops_no_worker(
+    shop: Shop, untouched: list[Any], what: str
+) -> None:
+    workers = shop.pids(f"pizzeria worker {HANDLER}")
     with shop.broker() as broker:
         broker.lpush(HANDLER, STRANGE[what])
-        until(lambda: not broker.llen(HANDLER), 30, "a worker's taking it")
-    assert state(shop) == before
-    shop.wait_until_delivered([shop.place()], 30)
-    assert shop.pids("pizzeria worker inventory") == workers
+        until(lambda: not broker.llen(HANDLER) and not broker.hlen("unacked"), 30, "a worker's refusing it")
+    assert state(shop) == untouched
+    assert shop.pids(f"pizzeria worker {HANDLER}") == workers
+
+
+def test_orders_are_delivered_though_every_queue_is_full_of_strange_messages(shop: Shop) -> None:
+    workers = shop.pids("pizzeria worker")
+    with shop.broker() as broker:
+        for queue in ("analytics", "delivery", "email", "inventory", "kitchen", "ordering", "oven", "pass", "sms"):
+            broker.lpush(queue, *STRANGE.values())
+    shop.wait_until_delivered([shop.place() for _ in range(3)], 30)
+    shop.check()
+    assert shop.pids("pizzeria worker") == workers
+
+
+def test_no_log_shows_what_a_stranger_wrote(shop: Shop) -> None:
+    secret = "4111 1111 1111 1111"
+    with shop.broker() as broker:
+        for task in (HANDLER, "pay_everybody"):
+            broker.lpush(HANDLER, message(call(secret), task=task), message(f'"{secret}"'.encode(), task=task))
+        until(lambda: not broker.llen(HANDLER) and not broker.hlen("unacked"), 30, "a worker's refusing it")
+    log = (shop.home / "log" / f"worker-{HANDLER}.log").read_text()
+    assert "message_refused" in log
+    assert secret not in log

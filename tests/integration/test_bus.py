@@ -191,6 +191,20 @@ def test_a_postponed_event_is_delivered_again_while_its_mates_are_done(probe: Pr
     assert len(probe.effects()) == 2
 
 
+def test_celery_holds_a_short_wait_of_a_single_event_if_its_handler_asks_for_a_retry(probe: Probe) -> None:
+    def ask_again(placed: Sequence[OrderPlaced], work: UnitOfWork) -> None:
+        work.postpone(placed[0], datetime.now(UTC) + timedelta(seconds=5), by_retry=True)
+
+    handler = probe.subscribe(ask_again)
+    probe.shop.order()
+    countdown = probe.inside(handler, probe.fan_out(), holds=True)
+    (delivery,) = probe.deliveries()
+    assert countdown is not None
+    assert 4 < countdown <= 5
+    assert (delivery.state, delivery.attempts, delivery.sends) == ("pending", 0, 1)
+    assert delivery.dispatched_at is not None
+
+
 def test_celery_is_asked_to_bring_a_single_failed_event_back_where_the_broker_can_hold_it(probe: Probe) -> None:
     def fail(_: Sequence[OrderPlaced], __: UnitOfWork) -> None:
         raise OSError("away")

@@ -64,7 +64,7 @@ def make_site(fresh_database: str, broker_url: str, tmp_path: Path) -> Iterator[
     yield make
     for site in made:
         if relay := site.app.extensions.get("relay"):
-            relay.stopping.set()
+            relay.stop()
         site.counter.database.engine.dispose()
 
 

@@ -23,7 +23,6 @@ class Dispatch:
     def __init__(self, settings: Settings) -> None:
         self._drive = timedelta(seconds=settings.drive_seconds)
         self._drivers = settings.drivers
-        self._auto = settings.delivery == "auto"
 
     def take(self, work: UnitOfWork, ready: Sequence[OrderReady]) -> dict[str, datetime]:
         """See these orders on their way; gives when to ask again for each that has not arrived yet."""
@@ -32,8 +31,6 @@ class Dispatch:
         work.locks("dispatch")
         work.run("SELECT pg_advisory_xact_lock(:key)", key=_DISPATCH_LOCK)
         now = clock.now()  # read under the lock, so that a driver never leaves before coming back
-        if not self._auto:
-            return {}  # staff see to it
         self._drive_on(work, ids, now)
         return self._unfinished(work, ids, now)
 
@@ -43,12 +40,13 @@ class Dispatch:
         orders = sorted(ready, key=lambda order: order.order_id)
         work.run(
             "INSERT INTO tours (order_id, fulfilment, ready_at, due_at)"
-            " SELECT id, fulfilment, :now, CASE WHEN fulfilment = 'pickup' THEN CAST(:due AS timestamptz) END"
-            " FROM unnest(CAST(:ids AS text[]), CAST(:fulfilments AS text[])) AS t (id, fulfilment)"
+            " SELECT id, fulfilment, ready_at, CASE WHEN fulfilment = 'pickup' THEN CAST(:due AS timestamptz) END"
+            " FROM unnest(CAST(:ids AS text[]), CAST(:fulfilments AS text[]), CAST(:ready AS timestamptz[]))"
+            " AS t (id, fulfilment, ready_at)"
             " ON CONFLICT DO NOTHING",
             ids=[order.order_id for order in orders],
             fulfilments=[order.fulfilment for order in orders],
-            now=now,
+            ready=[order.ready_at for order in orders],
             due=now + self._drive,
         )
 

@@ -47,6 +47,7 @@ class OrderEvent(Event, frozen=True, kw_only=True):
 
     stream: ClassVar[str] = "order"
     key: ClassVar[str] = "order_id"
+    continues: ClassVar[bool] = True
     personal: ClassVar[frozenset[str]] = frozenset({"customer_name", "customer_phone", "customer_email"})
 
     order_id: str
@@ -196,6 +197,7 @@ class MessageEvent(Event, frozen=True, kw_only=True):
     customer_id: str
     customer_phone: str | None = None
     customer_email: str | None = None
+    channel: str
     about: str
     subject: str | None = None
     body: str | None = None
@@ -205,12 +207,9 @@ class MessageEvent(Event, frozen=True, kw_only=True):
 class MessageFailed(MessageEvent, frozen=True, kw_only=True):
     """A message could not be sent and was given up."""
 
-    channel: str
-
 
 @catalogue.register
 class MessageRequeued(MessageEvent, frozen=True, kw_only=True):
     """Staff asked for a message to be sent once more."""
 
-    channel: str
     requested_by: str

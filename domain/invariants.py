@@ -239,8 +239,7 @@ FIGURES = (
     ),
 )
 
-# Why an order may stand still although all is quiet: no room in the oven, a pizza given up or staff to see to it, no
-# driver, or the road.
+# Why an order may stand still although all is quiet: no room in the oven, a pizza given up, no driver, or the road.
 STUCK = """
 SELECT o.id || ' is ' || o.status FROM orders o
 LEFT JOIN tickets t ON t.order_id = o.id
@@ -250,9 +249,9 @@ WHERE o.status NOT IN ('delivered', 'cancelled') AND NOT coalesce(CASE o.status
         AND (SELECT count(*) FROM tickets c WHERE c.state = 'cooking') >= CAST(:capacity AS int)
     WHEN 'cooking' THEN t.state = 'failed' OR (t.state = 'open'
         AND (SELECT count(*) FROM tickets c WHERE c.state = 'cooking') >= CAST(:capacity AS int))
-        OR (t.state = 'cooking' AND (:by_hand OR EXISTS (
+        OR (t.state = 'cooking' AND EXISTS (
             SELECT FROM ticket_pizzas p JOIN oven_loads l ON l.id = p.load_id
-            WHERE p.order_id = o.id AND p.state = 'baking' AND l.due_at > clock_timestamp())))
+            WHERE p.order_id = o.id AND p.state = 'baking' AND l.due_at > clock_timestamp()))
     WHEN 'ready' THEN w.state = 'waiting'
     WHEN 'out_for_delivery' THEN w.state = 'out' END, false)
 """
@@ -260,7 +259,7 @@ WHERE o.status NOT IN ('delivered', 'cancelled') AND NOT coalesce(CASE o.status
 
 def stuck(settings: Settings) -> Invariant:
     """Give the invariant that no order stands still without a reason."""
-    values = {"capacity": settings.oven_capacity, "by_hand": settings.kitchen == "staff"}
+    values = {"capacity": settings.oven_capacity}
     return Invariant("No order stands still without a reason", STUCK, values, when_quiet=True)
 
 

@@ -103,6 +103,21 @@ class Kitchen:
         """Put what waits into the oven, as far as there is room."""
         self._turn(work, [])
 
+    def send_back(self, work: UnitOfWork, order_id: str) -> bool:
+        """Try an order again that was given up; tells whether there was one."""
+        work.locks("tickets")
+        found = work.run(
+            "UPDATE tickets SET state = 'open' WHERE order_id = :id AND state = 'failed' RETURNING order_id",
+            id=order_id,
+        ).scalar()
+        if found:
+            work.run(
+                "UPDATE ticket_pizzas SET state = 'waiting', burns = 0 WHERE order_id = :id AND state <> 'baked'",
+                id=order_id,
+            )
+            self.fire(work)
+        return bool(found)
+
     def plate(self, work: UnitOfWork, load_id: str) -> bool:
         """Take what is baked of a load to the pass, and fire what now has room. Tells whether the load is all out.
 
@@ -290,20 +305,6 @@ def unbaked_parts(connection: Connection, load_id: str) -> list[int]:
             {"load": load_id},
         ).scalars()
     )
-
-
-def send_back(work: UnitOfWork, order_id: str) -> bool:
-    """Let the kitchen try a failed order again; tells whether there was one."""
-    work.locks("tickets")
-    found = work.run(
-        "UPDATE tickets SET state = 'open' WHERE order_id = :id AND state = 'failed' RETURNING order_id", id=order_id
-    ).scalar()
-    if found:
-        work.run(
-            "UPDATE ticket_pizzas SET state = 'waiting', burns = 0 WHERE order_id = :id AND state <> 'baked'",
-            id=order_id,
-        )
-    return bool(found)
 
 
 def failed_orders(connection: Connection) -> set[str]:

@@ -12,7 +12,6 @@ from babel.numbers import format_currency
 from sqlalchemy import Connection, text
 
 from domain.events import (
-    MessageEvent,
     MessageRequeued,
     OrderCancelled,
     OrderDelivered,
@@ -23,6 +22,7 @@ from domain.events import (
 )
 from domain.kernel import clock
 from domain.kernel.unit_of_work import UnitOfWork
+from domain.orders import code_of
 from domain.settings import Settings
 
 
@@ -86,7 +86,7 @@ class Texts:
             [
                 f"Hello {placed.customer_name or 'there'},",
                 "",
-                f"thank you for order {code_of(placed)}:",
+                f"thank you for order {code_of(placed.order_id)}:",
                 "",
                 *lines,
                 "",
@@ -97,39 +97,40 @@ class Texts:
                 "Mario's Pizzeria",
             ]
         )
-        return f"Order {code_of(placed)} confirmed", body
+        return f"Order {code_of(placed.order_id)} confirmed", body
 
     def cancellation(self, cancelled: OrderCancelled) -> tuple[str, str]:
         """Give subject and body of the mail that tells of a cancelled order."""
         body = (
-            f"Hello {cancelled.customer_name or 'there'},\n\norder {code_of(cancelled)} was cancelled:"
+            f"Hello {cancelled.customer_name or 'there'},\n\norder {code_of(cancelled.order_id)} was cancelled:"
             f" {cancelled.reason}\nYou pay nothing.\n\nMario's Pizzeria"
         )
-        return f"Order {code_of(cancelled)} cancelled", body
+        return f"Order {code_of(cancelled.order_id)} cancelled", body
 
     def _placed(self, event: OrderPlaced) -> str:
         what = "delivery" if event.fulfilment == "delivery" else "pickup"
+        lines = ", ".join(f"{item.quantity} x {item.name}" for item in event.items)
         return (
-            f"Order {code_of(event)} confirmed. Total {_money(event.total_amount, event.currency)}."
+            f"Order {code_of(event.order_id)} confirmed: {lines}. Total {_money(event.total_amount, event.currency)}."
             f" Estimated {what}: {self._time(event.estimated_delivery_time)}. We tell you when your pizza is ready."
         )
 
     def _ready(self, event: OrderReady) -> str:
         if event.fulfilment == "pickup":
-            return f"Order {code_of(event)} is ready! {event.pickup_instructions}"
-        return f"Order {code_of(event)} is ready and leaves for your door soon."
+            return f"Order {code_of(event.order_id)} is ready! {event.pickup_instructions}"
+        return f"Order {code_of(event.order_id)} is ready and leaves for your door soon."
 
     def _out(self, event: OrderOutForDelivery) -> str:
         return (
-            f"Order {code_of(event)} is on its way with {event.driver_name},"
+            f"Order {code_of(event.order_id)} is on its way with {event.driver_name},"
             f" at your door about {self._time(event.estimated_delivery_time)}."
         )
 
     def _delivered(self, event: OrderDelivered) -> str:
-        return f"Order {code_of(event)} was handed over. Buon appetito!"
+        return f"Order {code_of(event.order_id)} was handed over. Buon appetito!"
 
     def _cancelled(self, event: OrderCancelled) -> str:
-        return f"Order {code_of(event)} was cancelled: {event.reason} You pay nothing."
+        return f"Order {code_of(event.order_id)} was cancelled: {event.reason} You pay nothing."
 
     def _time(self, at: datetime) -> str:
         return at.astimezone(self._zone).strftime("%H:%M")
@@ -147,11 +148,6 @@ _SMS: Mapping[type[OrderEvent], Callable[[Texts, Any], str]] = {
     OrderDelivered: Texts._delivered,
     OrderCancelled: Texts._cancelled,
 }
-
-
-def code_of(event: OrderEvent | MessageEvent) -> str:
-    """Give the order's short name."""
-    return event.order_id[:6].upper()
 
 
 _AGAIN = """(key) DO UPDATE SET state = excluded.state, attempts = excluded.attempts, answer = excluded.answer,
@@ -177,7 +173,7 @@ def write_down(work: UnitOfWork, outcomes: Sequence[tuple[Message, str, int, str
 
 def request_again(work: UnitOfWork, key: str, requested_by: str) -> str:
     """Have a message sent once more, as a message of its own; gives its order's id. Raises UnknownMessageError."""
-    row = work.run("SELECT * FROM messages WHERE key = :key", key=key).one_or_none()
+    row = work.run("SELECT * FROM messages WHERE key = :key FOR UPDATE", key=key).one_or_none()
     if row is None:
         raise UnknownMessageError("There is no such message.")
     work.record(

@@ -96,6 +96,11 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(msgspec.json.encode(self)).digest()
 
 
+def code_of(order_id: str) -> str:
+    """Give the short name of an order, which people say and write on boxes."""
+    return order_id[:6].upper()
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """An order as it stands. Money in ``currency``; times are UTC."""
@@ -127,8 +132,8 @@ class Order:
 
     @property
     def code(self) -> str:
-        """The short name that people say and write on boxes."""
-        return self.id[:6].upper()
+        """The short name of the order."""
+        return code_of(self.id)
 
     @property
     def contact(self) -> dict[str, Any]:
@@ -155,11 +160,11 @@ _COLUMNS = tuple(Order.__dataclass_fields__)
 _AS_PLACED = _COLUMNS[: _COLUMNS.index("cooking_at")]
 
 
-def price(new: NewOrder, menu: Menu) -> tuple[OrderItem, ...]:
+def price(lines: Sequence[Line], menu: Menu) -> tuple[OrderItem, ...]:
     """Price what is asked for by the menu. Raises InvalidOrderError with a problem per field."""
     problems: dict[str, str] = {}
     items = []
-    for index, line in enumerate(new.lines):
+    for index, line in enumerate(lines):
         field = f"items.{index}"
         pizza = menu.pizzas.get(line.pizza)
         unknown = [topping for topping in line.toppings if topping not in menu.toppings]
@@ -220,7 +225,7 @@ def place(
     requests wait for each other. Raises InvalidOrderError, or KeyReusedError where the key was another request's.
     """
     try:
-        items = price(new, menu)
+        items = price(new.lines, menu)
     except InvalidOrderError:
         if key and (before := _placed_before(work.connection, key, new)):
             return before, False  # what has sold out since was ordered in time

@@ -55,7 +55,10 @@ class Settings(BaseSettings):
     home: Path = Path("var")
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
+    flower_host: str = "127.0.0.1"
     flower_port: int = Field(5555, ge=1, le=65535)
+    trusted_proxies: int = Field(0, ge=0, le=10)
+    """How many proxies in front of the web may be believed: what they say of a caller's address, https and host."""
 
     database_url: SecretStr | None = None
     broker_url: SecretStr | None = None
@@ -70,8 +73,8 @@ class Settings(BaseSettings):
     drive_seconds: float = Field(10, ge=0, le=3600)
     oven_capacity: int = Field(10, ge=1, le=100_000)
     drivers: int = Field(3, ge=1, le=10_000)
-    kitchen: Literal["auto", "staff"] = "auto"
-    delivery: Literal["auto", "staff"] = "auto"
+    kitchen: Literal["auto"] = "auto"
+    delivery: Literal["auto"] = "auto"
     stock: Literal["seeded", "ample"] = "seeded"
     rate_limits: Literal["on", "off"] = "on"
     oven: str = Field("real", pattern=r"^(real|faulty(:[a-z-]+)?)$")
@@ -94,6 +97,13 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take arguments first, then the environment and the files it names."""
         return (more["init_settings"], _FileOrEnv(settings_cls))
+
+    @field_validator("kitchen", "delivery", mode="before")
+    @classmethod
+    def _by_itself(cls, way: object) -> object:
+        if way != "auto":
+            raise ValueError("only auto can be chosen, since there are no pages for doing it by hand yet")
+        return way
 
     @field_validator("timezone")
     @classmethod
@@ -173,6 +183,8 @@ class Settings(BaseSettings):
             name, _, value = part.strip().partition("=")
             if name not in {"times", "first", "cap", "jitter"} or not re.fullmatch(r"\d+(\.\d+)?", value):
                 raise SettingsError(f"{variable}: write it like times=3,first=0.5,cap=10,jitter=0.3.")
+            if float(value) > {"times": 1000, "first": 86_400, "cap": 86_400, "jitter": 1}[name]:
+                raise SettingsError(f"{variable}: {name}={value} is too much.")
             changed[name] = float(value)
         return changed
 
@@ -202,7 +214,9 @@ class Settings(BaseSettings):
 
 def explain(error: ValidationError) -> str:
     """Say in one sentence which settings are wrong."""
-    problems = [f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+    problems = [
+        f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+    ]
     return "Wrong setting: " + "; ".join(problems) + "."
 
 

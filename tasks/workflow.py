@@ -3,10 +3,12 @@
 The chord is the timing; SQL is the join. Whatever the broker loses of it, a durable timer plates or bakes again.
 """
 
+from functools import cache
 from typing import Any
 
 import structlog
 from celery import Celery, chord, current_app
+from kombu.exceptions import OperationalError
 from sqlalchemy.exc import DBAPIError
 
 from domain import kitchen
@@ -42,6 +44,21 @@ def start(load_id: str, parts: list[int], seconds: float) -> None:
         for part in parts
     ]
     chord(header)(tasks["plate"].si(load_id).set(queue=PASS, argsrepr=f"load {load_id}"))
+
+
+@cache
+def _broker() -> CeleryBroker:
+    return CeleryBroker(current_app)
+
+
+def is_behind() -> bool:
+    """Tell whether messages wait for the oven or the pass, or the broker is away."""
+    if settings().bus == "memory":
+        return False
+    try:
+        return any(_broker().depths(QUEUES).values())
+    except OperationalError:
+        return True
 
 
 def _start_here(load_id: str, parts: list[int], seconds: float) -> None:

@@ -2,11 +2,23 @@
 
 from flask import Flask
 
-from domain.events import catalogue
 from domain.settings import Settings
 from domain.settings import settings as settings_of_process
-from tasks.bus import inline
-from web import api, correlation, display, errors, headers, limits, operations, sessions, shop, staff, static_files
+from web import (
+    api,
+    correlation,
+    display,
+    errors,
+    headers,
+    limits,
+    one_process,
+    operations,
+    proxies,
+    sessions,
+    shop,
+    staff,
+    static_files,
+)
 from web.addresses import OrderId
 from web.api.body import MAX_BODY
 from web.counter import Counter
@@ -14,7 +26,10 @@ from web.staff import login
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Make the web application. Raises SettingsError when a setting is wrong; connects to nothing yet."""
+    """Make the web application. Raises SettingsError when a setting is wrong.
+
+    Connects to nothing yet, except with BUS=memory: then it begins to deliver events, from the database, in a thread.
+    """
     pizzeria = settings or settings_of_process()
     app = Flask(__name__, static_folder=None)
     app.config.update(
@@ -24,10 +39,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.converters["order_id"] = OrderId
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     counter = app.extensions["counter"] = Counter(pizzeria)
-    if pizzeria.bus == "memory":  # no broker, relay or worker: handlers run in this process, after the commit
-        app.extensions["relay"] = inline.serve(counter.database, catalogue, "tasks.handlers")
+    if pizzeria.bus == "memory":
+        app.extensions["relay"] = one_process.serve(counter)
     for part in (correlation, headers, errors, static_files, sessions, login):
         part.register(app)
+    proxies.register(app, pizzeria)
     limits.register(app, pizzeria)
     display.register(app, pizzeria)
     for area in (operations, api, shop, staff):

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from babel.numbers import format_currency
 from flask import Flask
 
-from domain.orders import Order
+from domain.orders import Order, code_of
 from domain.settings import Settings
 
 STATUS_WORDS: Mapping[str, str] = {
@@ -65,6 +65,12 @@ def register(app: Flask, settings: Settings) -> None:
         return at.astimezone(zone).strftime("%d %b, %H:%M:%S")
 
     app.jinja_env.filters.update(
-        money=money, clock=clock, day_and_clock=day_and_clock, status_words=status_words, headline=headline, steps=steps
+        money=money,
+        clock=clock,
+        day_and_clock=day_and_clock,
+        code=code_of,
+        status_words=status_words,
+        headline=headline,
+        steps=steps,
     )
     app.jinja_env.globals.update(tax_rate=settings.tax_rate, currency=settings.currency)

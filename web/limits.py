@@ -11,21 +11,18 @@ PLACING = "30 per minute"
 LOGGING_IN = "10 per minute"
 
 
+_FORWARDED = ("Forwarded", "Via", "X-Real-IP", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto")
+
+
 def caller() -> str:
-    """Give the address a request comes from: behind a proxy on this machine, the one that the proxy names."""
-    peer = request.remote_addr or "unknown"
-    forwarded = request.headers.get("X-Forwarded-For", "") if _loopback(peer) else ""
-    return forwarded.rsplit(",", 1)[-1].strip() or peer
+    """Give the address that a request comes from: the one that the trusted proxies name, if there are any."""
+    return request.remote_addr or "unknown"
 
 
 def is_own_machine() -> bool:
-    """Tell whether a request comes from this machine itself, as those of `pizzeria simulate` do."""
-    return _loopback(caller())
-
-
-def _loopback(address: str) -> bool:
+    """Tell whether a request comes from this machine itself and by no proxy, as those of `pizzeria simulate` do."""
     try:
-        return ipaddress.ip_address(address).is_loopback
+        return ipaddress.ip_address(caller()).is_loopback and not any(name in request.headers for name in _FORWARDED)
     except ValueError:
         return False
 

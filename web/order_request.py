@@ -238,9 +238,8 @@ def _not_on_menu(payload: object, menu: Callable[[], Menu]) -> dict[str, str]:
             continue
     if not lines:
         return {}
-    asked = NewOrder(contact=Contact("", ""), fulfilment="pickup", payment="cash", lines=tuple(lines.values()))
     try:
-        price(asked, menu())
+        price(list(lines.values()), menu())
     except InvalidOrderError as error:
         places = list(lines)
         return {_renumber(field, places): problem for field, problem in error.problems.items()}

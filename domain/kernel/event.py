@@ -32,6 +32,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Field that tells which stream of that kind, for example ``order_id``."""
     personal: ClassVar[frozenset[str]] = frozenset()
     """Fields that are encrypted with the person's key; None once the key is dropped."""
+    continues: ClassVar[bool] = False
+    """Whether the stream is one process from beginning to end, whose correlation all its events bear."""
     person: ClassVar[str] = "customer_id"
     """Field naming the person whom the personal fields belong to, and whose key encrypts them."""
 
@@ -65,7 +67,7 @@ class Recorded(msgspec.Struct, Generic[E], frozen=True):
 
 def is_past_tense(name: str) -> bool:
     """Tell whether an event's name says that something has happened."""
-    return any(word.endswith("ed") or word in _PAST for word in _WORDS.findall(name))
+    return any(word.endswith("ed") or word in _PAST for word in _WORDS.findall(name)[1:])
 
 
 class Catalogue:

@@ -10,21 +10,24 @@ from sqlalchemy import Connection, Row, text
 from domain.kernel.event import Catalogue, Event, Recorded
 from domain.kernel.personal import decrypt, encrypt, make_keys, read_keys
 
-# An event goes on with its stream's correlation; the first of a stream takes that of what caused it.
+# An event of a process goes on with its stream's correlation; any other takes that of what caused it. What has no other
+# cause follows from the event before it in its stream.
 _APPEND = text("""
 WITH incoming AS (
     SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:versions AS int[]),
         CAST(:streams AS text[]), CAST(:data AS text[]), CAST(:correlations AS text[]),
-        CAST(:causes AS uuid[]), CAST(:traces AS text[]))
-        WITH ORDINALITY AS i (id, type, version, stream, data, correlation_id, causation_id, traceparent, n)
+        CAST(:causes AS uuid[]), CAST(:traces AS text[]), CAST(:continues AS boolean[]))
+        WITH ORDINALITY AS i (id, type, version, stream, data, correlation_id, causation_id, traceparent, continues, n)
 ), appended AS (
     INSERT INTO events (id, type, version, stream, sequence, data, correlation_id, causation_id, traceparent)
     SELECT i.id, i.type, i.version, i.stream,
         coalesce(last.sequence, 0) + row_number() OVER (PARTITION BY i.stream ORDER BY i.n), i.data::jsonb,
-        coalesce(last.correlation_id, i.correlation_id), i.causation_id, i.traceparent
+        CASE WHEN i.continues THEN coalesce(last.correlation_id, i.correlation_id) ELSE i.correlation_id END,
+        coalesce(i.causation_id, last.id), i.traceparent
     FROM incoming i
     LEFT JOIN LATERAL (
-        SELECT e.sequence, e.correlation_id FROM events e WHERE e.stream = i.stream ORDER BY e.sequence DESC LIMIT 1
+        SELECT e.id, e.sequence, e.correlation_id FROM events e
+        WHERE e.stream = i.stream ORDER BY e.sequence DESC LIMIT 1
     ) last ON true
     ORDER BY i.n
     RETURNING position
@@ -68,6 +71,7 @@ def append(connection: Connection, pending: Sequence[Pending]) -> None:
             "correlations": [p.correlation_id for p in pending],
             "causes": [p.causation_id for p in pending],
             "traces": [p.traceparent for p in pending],
+            "continues": [p.event.continues for p in pending],
         },
     )
 

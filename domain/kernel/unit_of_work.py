@@ -11,6 +11,7 @@ import structlog
 import uuid_utils.compat
 from sqlalchemy import Connection, CursorResult, Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from domain.kernel import log
 from domain.kernel.event import Event, Recorded
@@ -52,7 +53,7 @@ class UnitOfWork:
         self._traceparent = traceparent
         self._causes = causes
         self._cause_of = {cause.event.identity: cause for cause in causes}
-        self._positions = {id(cause.event): cause.position for cause in causes}
+        self._recorded = {id(cause.event): cause for cause in causes}
         self._pending: list[log.Pending] = []
 
     def run(self, sql: str, **values: Any) -> CursorResult[Any]:
@@ -81,9 +82,15 @@ class UnitOfWork:
             raise LockOrderError(f"{table} must be locked before {held}: lock everything first, in the declared order.")
         self._locked = rank
 
-    def record(self, event: Event) -> UUID:
-        """Record what happened; it is appended to its stream, and delivered, if the transaction commits."""
-        cause = self._cause_of.get(event.identity) or (self._causes[-1] if self._causes else None)
+    def record(self, event: Event, because: Event | None = None) -> UUID:
+        """Record what happened; it is appended to its stream, and delivered, if the transaction commits.
+
+        Its cause is the event of the batch named by ``because``, else the one about the same thing, else the last.
+        """
+        if because is not None:
+            cause: Recorded[Event] | None = self._recorded[id(because)]
+        else:
+            cause = self._cause_of.get(event.identity) or (self._causes[-1] if self._causes else None)
         pending = log.Pending(
             event,
             uuid_utils.compat.uuid7(),
@@ -100,7 +107,7 @@ class UnitOfWork:
         ``by_retry`` leaves its message with the broker meanwhile (Celery's retry), if the wait is short and the message
         is this event's alone; otherwise, a durable timer, the relay sends a new one together with others then due.
         """
-        position = self._positions[id(event)]
+        position = self._recorded[id(event)].position
         self.postponed[position] = until
         if by_retry:
             self.by_retry.add(position)
@@ -174,7 +181,7 @@ def is_conflict(error: BaseException) -> bool:
 def is_connection_loss(error: BaseException) -> bool:
     """Tell whether the database, rather than the work, is at fault: it is away, starting, stopping or full."""
     if not isinstance(error, DBAPIError):
-        return isinstance(error, TimeoutError) or type(error).__name__ == "TimeoutError"
+        return isinstance(error, PoolTimeoutError)
     state = str(getattr(error.orig, "sqlstate", None) or "")
     return error.connection_invalidated or state[:2] in {"08", "57", "53"} or (not state and _is_operational(error))
 

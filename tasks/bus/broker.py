@@ -1,12 +1,12 @@
 """The Celery side of the bus: tasks that run handlers, and the broker that carries their messages."""
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
 from celery import Celery, Task
 from celery.exceptions import Reject
+from kombu import Queue
 from kombu.exceptions import OperationalError
 from kombu.transport import redis
 
@@ -14,13 +14,10 @@ from tasks.bus.inside import InsideRunner
 from tasks.bus.outside import OutsideRunner
 from tasks.bus.registry import Handler
 from tasks.bus.relay import Message
-from tasks.bus.runner import DatabaseAwayError
+from tasks.bus.runner import DatabaseAwayError, patiently
 
 _BATCH = 300
 _LONGEST = 1000
-_PATIENCE = 15.0
-"""Seconds for which a worker waits for the database with a message in its hand."""
-
 logger = structlog.get_logger(__name__)
 
 
@@ -35,11 +32,13 @@ class CeleryBroker:
         """Send messages in as few round trips as the broker allows."""
         with self._app.producer_pool.acquire(block=True, timeout=5) as producer, producer.batch(_BATCH):
             for message in messages:
-                self._app.tasks[message.handler].apply_async(
+                self._app.send_task(  # by name: a handler that came after this process started has its queue too
+                    message.handler,
                     (list(message.positions),),
                     producer=producer,
-                    queue=message.handler,
+                    queue=Queue(message.handler, routing_key=message.handler),
                     argsrepr=describe(message.positions),
+                    ignore_result=True,
                 )
 
     def depths(self, handlers: Iterable[str]) -> Mapping[str, int]:
@@ -61,7 +60,7 @@ class CeleryBroker:
                 for name in names:
                     pipe.llen(name)
                 return dict(zip(names, pipe.execute(), strict=True))
-        return {name: self._app.amqp.queues[name](channel).queue_declare().message_count for name in names}
+        return {name: Queue(name, routing_key=name)(channel).queue_declare().message_count for name in names}
 
 
 def describe(positions: Sequence[int]) -> str:
@@ -89,16 +88,10 @@ def deliver(task: Task[Any, Any], handler: Handler, runner: InsideRunner | Outsi
         logger.error("message_refused", handler=handler.name)
         return
     assert isinstance(positions, list)  # noqa: S101 - for the type checker
-    until = time.monotonic() + _PATIENCE
-    pause = 0.2
-    while True:
-        try:
-            countdown = runner.run(handler, positions)
-            break
-        except DatabaseAwayError as error:
-            if time.monotonic() > until:
-                raise Reject("the database is away", requeue=True) from error
-            time.sleep(pause)
-            pause = min(2.0, pause * 2)
+    again = bool((task.request.delivery_info or {}).get("redelivered"))
+    try:
+        countdown = patiently(lambda: runner.run(handler, positions, started_before=again))
+    except DatabaseAwayError as error:
+        raise Reject("the database is away", requeue=True) from error
     if countdown is not None:
         raise task.retry(countdown=countdown, argsrepr=describe(positions))

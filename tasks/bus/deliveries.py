@@ -11,8 +11,8 @@ from domain.kernel.log import COLUMNS
 
 MAX_STARTS = 5
 """A delivery started so often without an answer is poison, and parked."""
-CLAIM_SECONDS = 25
-"""How long calls to the outside belong to the worker that claimed them."""
+CLAIM_SECONDS = 35
+"""How long calls to the outside belong to the worker that claimed them; longer than any task may take."""
 
 POISON = f"Started {MAX_STARTS} times without an answer: it kills its worker, or never ends."
 

@@ -1,7 +1,7 @@
 """A broker that is none: messages run their handler at once, in the process that sends them."""
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from domain.kernel.event import Catalogue
@@ -44,10 +44,10 @@ class Background:
         self.thread.join(30)
 
 
-def serve(database: Database, catalogue: Catalogue, package: str) -> Background:
-    """Deliver in the background of this process, with the handlers of a package, until it is stopped."""
-    broker = InlineBroker(database, catalogue, Registry.discover(package))
-    relay = Relay(database, broker, announce=lambda _: None, beat=lambda: None)
+def serve(database: Database, catalogue: Catalogue, registry: Registry, beat: Callable[[], None]) -> Background:
+    """Deliver in the background of this process until it is stopped; ``beat`` is called every five seconds."""
+    broker = InlineBroker(database, catalogue, registry)
+    relay = Relay(database, broker, announce=lambda _: None, beat=beat)
     thread = threading.Thread(target=relay.run, name="inline-relay", daemon=True)
     thread.start()
     return Background(relay, thread)

@@ -14,7 +14,7 @@ from domain.kernel.unit_of_work import UnitOfWork, run_after_commit
 from tasks.bus import deliveries
 from tasks.bus.registry import Handler
 from tasks.bus.retry import Wait
-from tasks.bus.runner import BUDGET, Runner, failure_of, log_failure, seconds_of
+from tasks.bus.runner import BUDGET, DatabaseAwayError, Runner, failure_of, log_failure, seconds_of
 
 
 @dataclass(slots=True)
@@ -30,8 +30,8 @@ class _Turn:
 class InsideRunner(Runner):
     """Runs a handler's functions, one transaction for each event type in the message."""
 
-    def run(self, handler: Handler, positions: Sequence[int]) -> float | None:
-        """Do what is to be done of these deliveries.
+    def run(self, handler: Handler, positions: Sequence[int], *, started_before: bool = False) -> float | None:
+        """Do what is to be done of these deliveries; ``started_before`` if the broker hands the message out again.
 
         Gives the seconds after which Celery is to bring the message back, if it should. Raises DatabaseAwayError.
         """
@@ -41,33 +41,37 @@ class InsideRunner(Runner):
             if time.monotonic() - started > BUDGET:
                 self.insist(self.give_back, handler, left)
                 break
-            turn = self._turn_or_fail(handler, left, counted, single=len(positions) == 1)
+            turn = self._turn_or_fail(handler, left, counted, single=len(positions) == 1, again=started_before)
             left, countdown = turn.left, turn.countdown
             ended += len(turn.rows)
         self.insist(self.note_pace, handler, started, ended)
         return countdown
 
-    def _turn_or_fail(self, handler: Handler, positions: Sequence[int], counted: set[int], *, single: bool) -> _Turn:
+    def _turn_or_fail(
+        self, handler: Handler, positions: Sequence[int], counted: set[int], *, single: bool, again: bool
+    ) -> _Turn:
         turn = _Turn()
         try:
-            self.insist(self._turn, handler, positions, counted, turn)
+            self.insist(self._turn, handler, positions, counted, turn, again)
+        except DatabaseAwayError:
+            raise
         except Wait as wait:
             seconds = seconds_of(wait)
-            turn.countdown = self._due_again(handler, turn.rows, seconds=seconds, single=single)
+            self.insist(self._wait, handler, turn, seconds, single)
         except Exception as error:
             if not turn.rows:
                 raise
-            self._fail(handler, turn, error, single=single)
+            self.insist(self._fail, handler, turn, error, single)
         else:
             if turn.work:
                 run_after_commit(turn.work)
         return turn
 
-    def _turn(self, handler: Handler, positions: Sequence[int], counted: set[int], turn: _Turn) -> None:
+    def _turn(self, handler: Handler, positions: Sequence[int], counted: set[int], turn: _Turn, again: bool) -> None:
         turn.rows, turn.left, turn.countdown, turn.work = [], [], None, None
         with self.database.engine.begin() as connection:
             locked = deliveries.lock(connection, handler.name, positions)
-            restarted = [row.position for row in locked if row.sends > 1 and row.position not in counted]
+            restarted = [row.position for row in locked if (again or row.sends > 1) and row.position not in counted]
             if locked and not restarted:
                 self._run_first_type(handler, connection, locked, turn)
                 turn.countdown = self._postpone(handler, turn, single=len(positions) == 1)
@@ -98,6 +102,9 @@ class InsideRunner(Runner):
         finished = [row.position for row in rows if row.position not in work.postponed]
         deliveries.done(work.connection, handler.name, finished)
 
+    def _wait(self, handler: Handler, turn: _Turn, seconds: float, single: bool) -> None:
+        turn.countdown = self._due_again(handler, turn.rows, seconds=seconds, single=single)
+
     def _postpone(self, handler: Handler, turn: _Turn, *, single: bool) -> float | None:
         """Have what the handler postponed delivered again; gives the countdown for Celery, if it is to hold it."""
         work = turn.work
@@ -115,7 +122,7 @@ class InsideRunner(Runner):
             countdown = seconds if hold else None
         return countdown
 
-    def _fail(self, handler: Handler, turn: _Turn, error: Exception, *, single: bool) -> None:
+    def _fail(self, handler: Handler, turn: _Turn, error: Exception, single: bool) -> None:
         """Write a failure down: a batch is taken apart to find out whose it is, an attempt of one is counted."""
         if len(turn.rows) > 1:
             with self.database.engine.begin() as connection:

@@ -149,17 +149,20 @@ def paces(engine: Engine) -> tuple[datetime, dict[str, float | None]]:
     return (rows[0].now if rows else datetime.now(UTC)), {row.handler: row.seconds_per_event for row in rows}
 
 
-_ORPHANED = text("""
-WITH RECURSIVE h AS (
-    (SELECT handler FROM deliveries WHERE state = 'pending' AND dispatched_at IS NULL ORDER BY handler LIMIT 1)
+# Each half walks one partial index from handler to handler, so it costs the same however many rows there are.
+_WALK = """
+(WITH RECURSIVE h AS (
+    (SELECT handler FROM deliveries WHERE state = 'pending' AND dispatched_at IS {0} ORDER BY handler LIMIT 1)
     UNION ALL
     SELECT (
-        SELECT handler FROM deliveries WHERE state = 'pending' AND dispatched_at IS NULL AND handler > h.handler
+        SELECT handler FROM deliveries WHERE state = 'pending' AND dispatched_at IS {0} AND handler > h.handler
         ORDER BY handler LIMIT 1
     ) FROM h WHERE h.handler IS NOT NULL
+) SELECT handler FROM h WHERE handler IS NOT NULL)"""
+_ORPHANED = text(
+    f"(SELECT * FROM {_WALK.format('NULL')} AS due UNION SELECT * FROM {_WALK.format('NOT NULL')} AS sent)"
+    " EXCEPT SELECT handler FROM subscriptions"
 )
-SELECT handler FROM h WHERE handler IS NOT NULL EXCEPT SELECT handler FROM subscriptions
-""")
 
 
 def park_orphans(engine: Engine) -> None:

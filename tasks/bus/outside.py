@@ -12,7 +12,18 @@ from domain.kernel.event import Event, Recorded
 from tasks.bus import deliveries
 from tasks.bus.registry import Answer, Call, Handler
 from tasks.bus.retry import Wait
-from tasks.bus.runner import BUDGET, Failure, Runner, failure_of, log_failure, seconds_of
+from tasks.bus.runner import (
+    BUDGET,
+    DatabaseAwayError,
+    Failure,
+    Runner,
+    describe,
+    failure_of,
+    log_failure,
+    logger,
+    patiently,
+    seconds_of,
+)
 
 FLUSH_AFTER = 0.05
 """Seconds for which answers are collected before they are written down together."""
@@ -34,6 +45,7 @@ class _Message:
 
     token: UUID
     single: bool
+    again: bool
     started: float = field(default_factory=time.monotonic)
     rows: Sequence[Row[Any]] = ()
     events: Sequence[Recorded[Event] | Exception] = ()
@@ -44,12 +56,12 @@ class _Message:
 class OutsideRunner(Runner):
     """Runs a handler's function for one event after another."""
 
-    def run(self, handler: Handler, positions: Sequence[int]) -> float | None:
-        """Do what is to be done of these deliveries.
+    def run(self, handler: Handler, positions: Sequence[int], *, started_before: bool = False) -> float | None:
+        """Do what is to be done of these deliveries; ``started_before`` if the broker hands the message out again.
 
         Gives the seconds after which Celery is to bring the message back, if it should. Raises DatabaseAwayError.
         """
-        message = _Message(uuid4(), single=len(positions) == 1)
+        message = _Message(uuid4(), single=len(positions) == 1, again=started_before)
         self.insist(self._claim, handler, positions, message)
         flushed = message.started
         for index, (row, event) in enumerate(zip(message.rows, message.events, strict=True)):
@@ -58,9 +70,9 @@ class OutsideRunner(Runner):
                 break
             message.unwritten.append(self._call(handler, row, event))
             if time.monotonic() - flushed > FLUSH_AFTER:
-                self.insist(self._write_down, handler, message)
+                self._write_down(handler, message)
                 flushed = time.monotonic()
-        self.insist(self._write_down, handler, message)
+        self._write_down(handler, message)
         self.insist(self.note_pace, handler, message.started, len(message.rows))
         return message.countdown
 
@@ -69,14 +81,23 @@ class OutsideRunner(Runner):
         poison: list[Row[Any]] = []
         with self.database.engine.begin() as connection:
             rows = deliveries.lock(connection, handler.name, positions)
-            again = [row.position for row in rows if row.sends > 1]
+            again = [row.position for row in rows if message.again or row.sends > 1]
             parked = set(deliveries.count_start(connection, handler.name, again))
             poison = [row for row in rows if row.position in parked]
             message.rows = [row for row in rows if row.position not in parked]
             deliveries.claim(connection, handler.name, [row.position for row in message.rows], message.token)
             message.events = self.decode(connection, message.rows)
-            if poison:
-                self._settle(handler, connection, [self._poisoned(handler, connection, row) for row in poison])
+            outcomes = [self._poisoned(handler, connection, row) for row in poison]
+        if outcomes:
+            self._settle_poison(handler, outcomes)
+
+    def _settle_poison(self, handler: Handler, outcomes: Sequence[_Outcome]) -> None:
+        """Let the handler write its rows about poison; it is parked already, whatever comes of this."""
+        try:
+            with self.database.engine.begin() as connection:
+                self._settle(handler, connection, outcomes)
+        except Exception as error:
+            logger.error("settling_failed", handler=handler.name, error=type(error).__name__)
 
     def _poisoned(self, handler: Handler, connection: Any, row: Row[Any]) -> _Outcome:
         (event,) = self.decode(connection, [row])
@@ -113,10 +134,36 @@ class OutsideRunner(Runner):
         return _Outcome(row, event, Answer(event.event, call, state, error=failure.text), failure.pause)
 
     def _write_down(self, handler: Handler, message: _Message) -> None:
-        """Write the outcomes down in one transaction, but none of a delivery that is no longer ours."""
-        outcomes = message.unwritten
-        if not outcomes:
+        """Write the outcomes down together; where the handler's own part of that fails, each by itself.
+
+        Answers are never dropped for a database that is away: they wait here, since the calls were made.
+        """
+        if not message.unwritten:
             return
+        try:
+            patiently(lambda: self.insist(self._write, handler, message, message.unwritten))
+        except DatabaseAwayError:
+            raise
+        except Exception as error:
+            logger.error("settling_failed", handler=handler.name, error=type(error).__name__)
+            for outcome in message.unwritten:
+                self._write_one(handler, message, outcome)
+        message.unwritten = []
+
+    def _write_one(self, handler: Handler, message: _Message, outcome: _Outcome) -> None:
+        try:
+            self.insist(self._write, handler, message, [outcome])
+        except DatabaseAwayError:
+            raise
+        except Exception as error:  # the call was made and must not be made again: park it, and say why
+            unsettled = "It was answered, but the answer could not be written down.\n" + describe(error)
+            failed = _Outcome(
+                outcome.row, None, Answer(Event(), self._key(handler, outcome.row), "parked", None, unsettled)
+            )
+            self.insist(self._write, handler, message, [failed])
+
+    def _write(self, handler: Handler, message: _Message, outcomes: Sequence[_Outcome]) -> None:
+        """Write outcomes down in one transaction, but none of a delivery that is no longer ours."""
         countdown = None
         with self.database.engine.begin() as connection:
             ours = deliveries.held(connection, handler.name, [o.row.position for o in outcomes], message.token)
@@ -128,7 +175,6 @@ class OutsideRunner(Runner):
                     countdown = self._again_or_park(handler, connection, outcome, single=message.single)
             self._settle(handler, connection, outcomes)
         message.countdown = countdown
-        message.unwritten = []
 
     def _again_or_park(self, handler: Handler, connection: Any, outcome: _Outcome, *, single: bool) -> float | None:
         error = outcome.answer.error if outcome.answer else None

@@ -5,7 +5,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -26,6 +26,11 @@ LONGEST_COUNTDOWN = 30.0
 MESSAGE_OVERHEAD = 0.02
 """Seconds that a message costs whatever is in it; not counted in the pace, or small messages would keep small."""
 
+PATIENCE = 15.0
+"""Seconds for which a worker waits for the database with a message in its hand."""
+
+T = TypeVar("T")
+
 _CONFLICTS = 20
 _PACE_EVERY = 0.5
 
@@ -34,6 +39,20 @@ logger = structlog.get_logger(__name__)
 
 class DatabaseAwayError(Exception):
     """The database does not answer, or lets nothing through: nobody's attempt, to be run again."""
+
+
+def patiently(step: Callable[[], T]) -> T:
+    """Run a step again while the database is away, for PATIENCE seconds; then raises DatabaseAwayError."""
+    until = time.monotonic() + PATIENCE
+    pause = 0.2
+    while True:
+        try:
+            return step()
+        except DatabaseAwayError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(pause)
+        pause = min(2.0, pause * 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +67,12 @@ def failure_of(handler: Handler, row: Row[Any], error: BaseException) -> Failure
     """Judge a failed attempt by the handler's retry policy."""
     permanent = isinstance(error, Permanent)
     pause = None if permanent else handler.retry_for(row.type).pause(row.attempts + 1)
-    return Failure("".join(traceback.format_exception(error))[-8000:], pause)
+    return Failure(describe(error), pause)
+
+
+def describe(error: BaseException) -> str:
+    """Give an error's traceback, its last 8,000 characters."""
+    return "".join(traceback.format_exception(error))[-8000:]
 
 
 class Runner:

@@ -22,7 +22,6 @@ COMMANDS = {
     "journey": "Show what happened to an order.",
     "dead": "List, show, retry or discard parked deliveries.",
     "gateway": "Show or switch the mode of a gateway: sms, email, oven.",
-    "replay": "Deliver past events again to one handler.",
     "describe": "Write the catalogue, the schemas and the AsyncAPI document.",
     "generate": "Write docker-compose.yml from the handlers, or check that it is up to date.",
 }

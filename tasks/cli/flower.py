@@ -12,7 +12,7 @@ USER = "staff"
 
 @click.command()
 def command() -> None:
-    """Run Flower on PIZZERIA_FLOWER_PORT; the user is staff, PIZZERIA_FLOWER_PASSWORD the password."""
+    """Run Flower on PIZZERIA_FLOWER_HOST and PIZZERIA_FLOWER_PORT; the user is staff, PIZZERIA_FLOWER_PASSWORD the password."""
     shop = settings()
     logs.configure("flower")
     shop.broker()  # Celery would wrap the sentence about a missing one in a traceback
@@ -24,7 +24,7 @@ def command() -> None:
     options.basic_auth = [f"{USER}:{shop.secret('flower_password')}"]
     options.cookie_secret = shop.secret("secret_key")
     arguments = [
-        f"--address={shop.host}",
+        f"--address={shop.flower_host}",
         f"--port={shop.flower_port}",
         "--read_only=True",
         "--max_tasks=10000",

@@ -17,7 +17,7 @@ HEADER = f"# Written by `make generate` from the handlers and from tasks/cli/{TE
 
 # What compose itself decides: where things are, and what is secret.
 FIXED = frozenset(
-    {"home", "host", "port", "flower_port", "database_url", "broker_url", "results_url", "bus"}
+    {"home", "host", "port", "flower_host", "flower_port", "database_url", "broker_url", "results_url", "bus"}
     | {"staff_password", "flower_password", "secret_key"}
 )
 _MARK = "#: {}\n"

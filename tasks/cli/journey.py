@@ -48,7 +48,7 @@ def _json(order_id: str, steps: Sequence[Step], sent: Sequence[MessageRow]) -> s
 def _show(order_id: str, steps: Sequence[Step], sent: Sequence[MessageRow]) -> None:
     """Draw a timeline: seconds since the first event, then each delivery below its event."""
     first = steps[0].recorded_at if steps else None
-    tree = Tree(Text(f"Order {order_id[:6].upper()}  {order_id}", style="bold"))
+    tree = Tree(Text(f"Order {code_of(order_id)}  {order_id}", style="bold"))
     by_event: dict[str, list[MessageRow]] = {}
     for message in sent[::-1]:
         by_event.setdefault(message.key.partition(":")[0], []).append(message)

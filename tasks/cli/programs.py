@@ -50,21 +50,21 @@ def answers(url: str) -> bool:
         return False
 
 
-def address(shop: Settings, port: int) -> str:
-    """Give the URL at which this machine reaches a port of the pizzeria's."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(shop.host, shop.host)  # noqa: S104
+def address(host: str, port: int) -> str:
+    """Give the URL at which this machine reaches what listens there."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
     return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{port}"
 
 
 def readiness(shop: Settings, home: Path, programs: Sequence[Program]) -> dict[str, Callable[[], bool]]:
     """Give what to ask each program, by name, until it says yes."""
     checks: dict[str, Callable[[], bool]] = {}
-    site = address(shop, shop.port)
+    site = address(shop.host, shop.port)
     for program in programs:
         if program.name == "web":
             checks["web"] = lambda: answers(f"{site}/healthz") and answers(f"{site}/readyz")
         elif program.name == "flower":
-            checks["flower"] = lambda: answers(f"{address(shop, shop.flower_port)}/healthcheck")
+            checks["flower"] = lambda: answers(f"{address(shop.flower_host, shop.flower_port)}/healthcheck")
         elif program.name.startswith("worker-"):
             checks[program.name] = ready_file(home, program.name).exists
     return checks

@@ -31,25 +31,25 @@ def scaled(options: Sequence[str]) -> dict[str, int]:
 
 def check_ports(shop: Settings) -> None:
     """Raise CannotRun if a port that we are to listen on is taken."""
-    ports = {"PIZZERIA_PORT": shop.port}
+    places = {"PIZZERIA": (shop.host, shop.port)}
     if shop.bus == "celery":
-        ports["PIZZERIA_FLOWER_PORT"] = shop.flower_port
-    if len(set(ports.values())) < len(ports):
+        places["PIZZERIA_FLOWER"] = (shop.flower_host, shop.flower_port)
+    if len({port for _, port in places.values()}) < len(places):
         raise CannotRun(f"PIZZERIA_PORT and PIZZERIA_FLOWER_PORT are both {shop.port}: give them different ports.")
-    for variable, port in ports.items():
+    for names, (host, port) in places.items():
         try:
-            family, kind, protocol, _, place = socket.getaddrinfo(shop.host, port, type=socket.SOCK_STREAM)[0]
+            family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
             with socket.socket(family, kind, protocol) as trial:
                 trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 trial.bind(place)
         except socket.gaierror:
-            raise CannotRun(f"PIZZERIA_HOST: {shop.host} is no address of this machine.") from None
+            raise CannotRun(f"{names}_HOST: {host} is no address of this machine.") from None
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise CannotRun(f"Port {port} is taken: set {variable} to another one.") from None
+                raise CannotRun(f"Port {port} is taken: set {names}_PORT to another one.") from None
             why = (error.strerror or str(error)).lower()
             raise CannotRun(
-                f"Cannot listen on {shop.host}, port {port} ({why}): set {variable} or PIZZERIA_HOST."
+                f"Cannot listen on {host}, port {port} ({why}): set {names}_PORT or {names}_HOST."
             ) from None
 
 
@@ -91,12 +91,12 @@ def _wait_until_ready(
 
 def _welcome(shop: Settings, console: Console) -> None:
     lines = [
-        ("Shop", address(shop, shop.port), ""),
-        ("Staff", f"{address(shop, shop.port)}/staff", f"user staff, password {shop.secret('staff_password')}"),
+        ("Shop", address(shop.host, shop.port), ""),
+        ("Staff", f"{address(shop.host, shop.port)}/staff", f"user staff, password {shop.secret('staff_password')}"),
     ]
     if shop.bus == "celery":
         password = shop.secret("flower_password")
-        lines.append(("Flower", address(shop, shop.flower_port), f"user staff, password {password}"))
+        lines.append(("Flower", address(shop.flower_host, shop.flower_port), f"user staff, password {password}"))
     console.print("\n[bold]Mario's Pizzeria is open.[/bold]")
     for name, url, login in lines:
         console.print(f"  {name:7} {url}  {login}", markup=False, highlight=False, soft_wrap=True)

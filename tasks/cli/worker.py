@@ -10,7 +10,8 @@ from domain import logs
 from domain.settings import settings
 from tasks.cli import CannotRun
 
-READY_FILE = "PIZZERIA_READY_FILE"
+READY_FILE = "WORKER_READY_FILE"
+"""The variable by which whoever starts a worker is told that it takes messages; no setting."""
 
 
 def check_queues(names: Sequence[str], known: Sequence[str]) -> None:

@@ -3,11 +3,11 @@
 import time
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from domain.kernel.unit_of_work import UnitOfWork
 from tasks.database import database
 
-GATEWAYS = ("sms", "email", "oven")
 _FRESH = 0.5
 _read: dict[str, tuple[float, str | None]] = {}
 
@@ -16,10 +16,13 @@ def mode(gateway: str, configured: str) -> str:
     """Give the mode a gateway works in: what it was switched to in the last half second, or what is configured."""
     at, switched = _read.get(gateway, (0.0, None))
     if time.monotonic() - at > _FRESH:
-        with database().read() as connection:
-            switched = connection.execute(
-                text("SELECT mode FROM switches WHERE gateway = :gateway"), {"gateway": gateway}
-            ).scalar()
+        try:
+            with database().read() as connection:
+                switched = connection.execute(
+                    text("SELECT mode FROM switches WHERE gateway = :gateway"), {"gateway": gateway}
+                ).scalar()
+        except DBAPIError:  # the database is away for a moment: that is no reason to fail a call outside
+            return switched or configured
         _read[gateway] = (time.monotonic(), switched)
     return switched or configured
 

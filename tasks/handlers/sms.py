@@ -15,6 +15,7 @@ from domain.events import (
 )
 from domain.kernel.unit_of_work import UnitOfWork
 from domain.messages import Message, Texts
+from domain.orders import code_of
 from domain.settings import settings
 from tasks.bus.registry import Answer, Call, calls, settles
 from tasks.bus.retry import Retry
@@ -46,17 +47,18 @@ def settle(answers: Sequence[Answer], shop: UnitOfWork) -> None:
                     customer_phone=message.recipient,
                     customer_email=getattr(answer.event, "customer_email", None),
                     about=message.about,
-                    subject=f"Order {message.order_id[:6].upper()} is ready",
+                    subject=f"Order {code_of(message.order_id)} is ready",
                     body=message.body,
                     channel="sms",
-                )
+                ),
+                because=answer.event,
             )
 
 
 def message_for(event: object, key: str) -> Message | None:
     """Make the message for an event, or None where there is nobody to send it to."""
     if isinstance(event, MessageEvent):
-        if event.channel != "sms" or not event.customer_phone or not event.body:  # type: ignore[attr-defined]
+        if event.channel != "sms" or not event.customer_phone or not event.body:
             return None
         return Message(key, "sms", event.about, event.order_id, event.customer_id, event.customer_phone, event.body)
     if not isinstance(event, OrderEvent) or not event.customer_phone:

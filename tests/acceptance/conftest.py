@@ -82,7 +82,7 @@ class Shop(Pizzeria):
     def worker(self, *words: str, **env: str) -> "subprocess.Popen[str]":
         """Run a worker until it takes messages."""
         ready = self.home / f"ready-{len(self._started)}"
-        apart = Shop(self.home, {**self.env, **env, "PIZZERIA_READY_FILE": str(ready)}, http=self.http)
+        apart = Shop(self.home, {**self.env, **env, READY_FILE: str(ready)}, http=self.http)
         process = apart.start("worker", *words)
         self._started.append(process)
         until(lambda: ready.exists() or process.poll() is not None, 60, "the worker's readiness")

@@ -16,6 +16,7 @@ from tasks.bus.inside import InsideRunner
 from tasks.bus.outside import OutsideRunner
 from tasks.bus.registry import Answer, Call, Handler, Registry, Settle, Subscription
 from tasks.bus.retry import Permanent, Retry, Wait
+from tasks.bus.runner import patiently
 from tests.integration.conftest import Shop
 
 pytestmark = pytest.mark.integration
@@ -425,3 +426,111 @@ def test_fifty_buyers_for_ten_units_get_exactly_ten(shop: Shop) -> None:
     states = [shop.status(order) for order in placed]
     assert (states.count("delivered"), states.count("cancelled")) == (10, 40)
     assert shop.value("SELECT quantity FROM ingredients WHERE id = 'salami'") == 0
+
+
+def cut(work: UnitOfWork) -> None:
+    """Lose the connection to the database, as at a restart."""
+    work.run("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+def test_a_database_that_goes_away_inside_a_handler_is_nobodys_attempt(probe: Probe) -> None:
+    times: list[int] = []
+
+    def cut_once(placed: Sequence[OrderPlaced], work: UnitOfWork) -> None:
+        times.append(1)
+        effect(placed, work)
+        if len(times) == 1:
+            cut(work)
+
+    handler = probe.subscribe(cut_once)
+    order = probe.shop.order()
+    positions = probe.fan_out()
+    patiently(lambda: probe.inside(handler, positions))
+    (delivery,) = probe.deliveries()
+    assert probe.effects() == [order.id]
+    assert (delivery.state, delivery.attempts, delivery.starts) == ("done", 0, 0)
+
+
+def test_a_database_that_goes_away_after_a_call_has_the_answer_kept_and_no_call_repeated(probe: Probe) -> None:
+    calls: list[str] = []
+    settled: list[int] = []
+
+    def call(order: OrderPlaced, _: Call) -> str:
+        calls.append(order.order_id)
+        return "accepted"
+
+    def settle(answers: Sequence[Answer], work: UnitOfWork) -> None:
+        settled.append(len(answers))
+        if len(settled) == 1:
+            cut(work)
+
+    handler = probe.subscribe(call, outside=True, settle=settle)
+    for _ in range(3):
+        probe.shop.order()
+    probe.outside(handler, probe.fan_out())
+    assert len(calls) == 3
+    assert [delivery.state for delivery in probe.deliveries()] == ["done"] * 3
+
+
+def test_an_answer_that_cannot_be_settled_is_parked_and_its_mates_are_done_without_a_second_call(probe: Probe) -> None:
+    calls: list[str] = []
+
+    def call(order: OrderPlaced, _: Call) -> None:
+        calls.append(order.order_id)
+
+    def settle(answers: Sequence[Answer], _: UnitOfWork) -> None:
+        if any(answer.event.identity == calls[1] for answer in answers):
+            raise ValueError("cannot write this one down")
+
+    handler = probe.subscribe(call, outside=True, settle=settle)
+    for _ in range(3):
+        probe.shop.order()
+    probe.outside(handler, probe.fan_out())
+    assert len(calls) == 3
+    assert [delivery.state for delivery in probe.deliveries()] == ["done", "parked", "done"]
+
+
+def test_a_message_that_the_broker_hands_out_again_is_a_counted_start(probe: Probe) -> None:
+    class KilledError(BaseException):
+        """What no handler of errors sees, as a SIGKILL would be."""
+
+    def kill(*_: Any) -> None:
+        raise KilledError
+
+    handler = probe.subscribe(kill)
+    probe.shop.order()
+    (position,) = probe.fan_out()
+    runner = InsideRunner(probe.shop.database, catalogue, holds_countdowns=False)
+    with pytest.raises(KilledError):
+        runner.run(handler, [position])
+    assert probe.deliveries()[0].starts == 0, "the first start pays nothing"
+    with pytest.raises(KilledError):
+        runner.run(handler, [position], started_before=True)
+    assert probe.deliveries()[0].starts == 1
+
+
+def test_an_event_recorded_for_one_of_a_batch_names_that_one_as_its_cause(probe: Probe) -> None:
+    from domain.events import InventoryLow, SupplierInfo
+
+    def warn(placed: Sequence[OrderPlaced], work: UnitOfWork) -> None:
+        supplier = SupplierInfo(supplier_id="s", name="S", email="s@example.com", phone="+1555", lead_days=1)
+        for number, order in enumerate(placed):
+            low = InventoryLow(
+                ingredient_id=f"i{number}",
+                ingredient_name="I",
+                current_quantity=1,
+                minimum_threshold=2,
+                supplier_info=supplier,
+            )
+            work.record(low, because=order)
+
+    handler = probe.subscribe(warn)
+    for _ in range(3):
+        probe.shop.order()
+    probe.inside(handler, probe.fan_out())
+    rows = probe.shop.rows(
+        "SELECT e.correlation_id AS mine, c.correlation_id AS causes, c.type FROM events e"
+        " JOIN events c ON c.id = e.causation_id WHERE e.type = 'InventoryLow'"
+    )
+    assert len({row.causes for row in rows}) == 3
+    assert all(row.mine == row.causes and row.type == "OrderPlaced" for row in rows)

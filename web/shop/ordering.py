@@ -5,9 +5,8 @@ from decimal import Decimal
 import structlog
 from flask import Response, make_response, redirect, render_template, request, url_for
 
-from domain.customers import Contact
 from domain.menu import Menu
-from domain.orders import InvalidOrderError, KeyReusedError, Line, NewOrder, price
+from domain.orders import InvalidOrderError, KeyReusedError, Line, price
 from web.api import answers
 from web.correlation import correlation_id
 from web.counter import counter
@@ -105,7 +104,7 @@ def _line_total(form: object, menu: Menu) -> Decimal | None:
         toppings=tuple(dict.fromkeys(values["toppings"] or ())),
     )
     try:
-        (item,) = price(NewOrder(contact=Contact("", ""), fulfilment="pickup", payment="cash", lines=(line,)), menu)
+        (item,) = price([line], menu)
     except InvalidOrderError:
         return None
     return item.unit_price * item.quantity

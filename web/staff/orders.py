@@ -5,7 +5,8 @@ from flask import Response, flash, make_response, redirect, render_template, req
 from flask_login import current_user
 
 from domain import kitchen, orders
-from domain.orders import Order, TooLateError, UnknownOrderError
+from domain.kitchen import Kitchen
+from domain.orders import Order, TooLateError, UnknownOrderError, code_of
 from web.confirmation import Confirmation
 from web.correlation import correlation_id
 from web.counter import counter
@@ -48,8 +49,9 @@ def send_back(order_id: str) -> Response:
     """Let the kitchen try a failed order again."""
     if not Confirmation().validate():
         return _back("That did not reach us. Please press the button once more.")
-    found = counter().change(correlation_id(), lambda work: kitchen.send_back(work, order_id))
-    code = order_id[:6].upper()
+    oven = Kitchen(counter().settings)
+    found = counter().change(correlation_id(), lambda work: oven.send_back(work, order_id))
+    code = code_of(order_id)
     if not found:
         return _back(f"Order {code} is not waiting for this any more.")
     _logger.info("order_sent_back", order_id=order_id)

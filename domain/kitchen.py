@@ -197,33 +197,34 @@ class Kitchen:
             batch = ids[start : start + LOAD_ORDERS]
             load = uuid7().hex
             load_of |= dict.fromkeys(batch, load)
-            parts = _divide(work, load, batch, due)
+            parts = self._divide(work, load, batch, due)
             work.record(OvenLoadFired(load_id=load, parts=parts, due_at=due))
         orders.advance(new, OrderCookingStarted, lambda order: _cooking(order, load_of[order.id], due))
 
-
-def _divide(work: UnitOfWork, load: str, orders: Sequence[str], due: datetime) -> int:
-    """Divide a load's pizzas into parts: one each for an order alone, else many. Gives the number of parts."""
-    size = 1 if len(orders) == 1 else PART_PIZZAS
-    return int(
-        work.run(
-            "WITH load AS (INSERT INTO oven_loads (id, parts, fired_at, due_at) SELECT :load,"
-            "  (count(*) + :size - 1) / :size, :now, :due FROM ticket_pizzas"
-            "  WHERE order_id = ANY(:orders) AND state = 'waiting' RETURNING parts),"
-            " numbered AS (SELECT order_id, number, (row_number() OVER (ORDER BY order_id, number) - 1) / :size AS part"
-            "  FROM ticket_pizzas WHERE order_id = ANY(:orders) AND state = 'waiting')"
-            " UPDATE ticket_pizzas p SET state = 'baking', load_id = :load, part = n.part FROM numbered n, load"
-            " WHERE p.order_id = n.order_id AND p.number = n.number RETURNING load.parts",
-            load=load,
-            size=size,
-            orders=list(orders),
-            now=clock.now(),
-            due=due,
+    def _divide(self, work: UnitOfWork, load: str, orders: Sequence[str], due: datetime) -> int:
+        """Divide a load's pizzas into parts: one each for an order alone, else many. Gives the number of parts."""
+        size = 1 if len(orders) == 1 else PART_PIZZAS
+        return int(
+            work.run(
+                "WITH load AS (INSERT INTO oven_loads (id, capacity, parts, fired_at, due_at) SELECT :load, :capacity,"
+                "  (count(*) + :size - 1) / :size, :now, :due FROM ticket_pizzas"
+                "  WHERE order_id = ANY(:orders) AND state = 'waiting' RETURNING parts),"
+                " numbered AS (SELECT order_id, number,"
+                "  (row_number() OVER (ORDER BY order_id, number) - 1) / :size AS part"
+                "  FROM ticket_pizzas WHERE order_id = ANY(:orders) AND state = 'waiting')"
+                " UPDATE ticket_pizzas p SET state = 'baking', load_id = :load, part = n.part FROM numbered n, load"
+                " WHERE p.order_id = n.order_id AND p.number = n.number RETURNING load.parts",
+                load=load,
+                capacity=self._capacity,
+                size=size,
+                orders=list(orders),
+                now=clock.now(),
+                due=due,
+            )
+            .scalars()
+            .first()
+            or 0
         )
-        .scalars()
-        .first()
-        or 0
-    )
 
 
 def _burnt(work: UnitOfWork) -> list[str]:

@@ -121,6 +121,13 @@ class Settings(BaseSettings):
             raise ValueError("give a currency's three-letter code, for example USD")
         return code
 
+    @field_validator("smtp_url")
+    @classmethod
+    def _known_smtp(cls, url: SecretStr) -> SecretStr:
+        if not re.match(r"^(console|faulty|smtp://.+|smtps://.+|smtp\+starttls://.+)$", url.get_secret_value()):
+            raise ValueError("write console, or smtp://, smtps:// or smtp+starttls:// with host and port")
+        return url
+
     @field_validator("region")
     @classmethod
     def _known_region(cls, code: str) -> str:
@@ -214,9 +221,7 @@ class Settings(BaseSettings):
 
 def explain(error: ValidationError) -> str:
     """Say in one sentence which settings are wrong."""
-    problems = [
-        f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
-    ]
+    problems = [f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
     return "Wrong setting: " + "; ".join(problems) + "."
 
 

@@ -60,6 +60,8 @@ def _http(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
+    if type(error).__module__.startswith("gunicorn.http"):  # a body whose framing is broken, found while it is read
+        return _answer(400)
     away = isinstance(error, SettingsError) or (
         isinstance(error, SQLAlchemyError) and (is_connection_loss(error) or is_conflict(error))
     )

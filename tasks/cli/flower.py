@@ -12,7 +12,7 @@ USER = "staff"
 
 @click.command()
 def command() -> None:
-    """Run Flower on PIZZERIA_FLOWER_HOST and PIZZERIA_FLOWER_PORT; the user is staff, PIZZERIA_FLOWER_PASSWORD the password."""
+    """Run Flower on PIZZERIA_FLOWER_HOST and PIZZERIA_FLOWER_PORT; user staff, password PIZZERIA_FLOWER_PASSWORD."""
     shop = settings()
     logs.configure("flower")
     shop.broker()  # Celery would wrap the sentence about a missing one in a traceback

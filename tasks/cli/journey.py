@@ -12,6 +12,7 @@ from rich.tree import Tree
 from domain import messages
 from domain.events import catalogue
 from domain.messages import MessageRow
+from domain.orders import code_of
 from tasks.bus import journey
 from tasks.bus.journey import Leg, Step
 from tasks.cli.events import about_order, as_data

@@ -17,6 +17,7 @@ import pytest
 import redis
 from psycopg.rows import namedtuple_row
 
+from tasks.cli.worker import READY_FILE
 from tests.conftest import Pizzeria, free_port, until
 
 TREE = Path(__file__).parents[2]

@@ -38,6 +38,7 @@ def test_a_pizzeria_without_settings_is_embedded_and_local(monkeypatch: pytest.M
         ("CURRENCY", "PIZZA"),
         ("REGION", "XX"),
         ("KITCHEN", "robot"),
+        ("TRUSTED_PROXIES", "-1"),
         ("OVEN", "faulty:UPPER"),
     ],
 )
@@ -46,6 +47,20 @@ def test_a_wrong_setting_is_named_in_one_sentence(name: str, value: str, monkeyp
     with pytest.raises(SettingsError, match=f"PIZZERIA_{name}: ") as problem:
         settings()
     assert "\n" not in str(problem.value)
+
+
+@pytest.mark.parametrize("name", ["KITCHEN", "DELIVERY"])
+def test_what_is_still_to_come_is_refused_in_one_clear_sentence(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"PIZZERIA_{name}", "staff")
+    with pytest.raises(SettingsError) as problem:
+        settings()
+    reason = "only auto can be chosen, since there are no pages for doing it by hand yet"
+    assert str(problem.value) == f"Wrong setting: PIZZERIA_{name}: {reason}."
+
+
+def test_nobody_is_believed_about_callers_and_flower_is_local_unless_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIZZERIA_HOST", "0.0.0.0")
+    assert (settings().trusted_proxies, settings().flower_host) == (0, "127.0.0.1")
 
 
 def test_money_and_rates_are_decimal(monkeypatch: pytest.MonkeyPatch) -> None:

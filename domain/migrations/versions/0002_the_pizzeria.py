@@ -110,7 +110,7 @@ WHERE state = 'open' AND stock_reserved AND priority IS NOT NULL""",
     "CREATE INDEX tickets_cooking ON tickets (order_id) WHERE state IN ('cooking', 'failed')",
     """
 CREATE TABLE oven_loads (
-    id text PRIMARY KEY, parts int NOT NULL, fired_at timestamptz NOT NULL, due_at timestamptz NOT NULL,
+    id text PRIMARY KEY, parts int NOT NULL, capacity int NOT NULL, fired_at timestamptz NOT NULL, due_at timestamptz NOT NULL,
     plated_at timestamptz
 )""",
     "CREATE INDEX oven_loads_in ON oven_loads (due_at) WHERE plated_at IS NULL",

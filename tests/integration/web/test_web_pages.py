@@ -290,10 +290,18 @@ def test_staff_see_open_orders_and_cancel_one_with_a_reason(site: Site) -> None:
 
 def test_staff_send_a_failed_order_back_to_the_oven(site: Site) -> None:
     order_id, client = place(site), log_in(site)
-    site.run(f"INSERT INTO tickets (order_id, state) VALUES ('{order_id}', 'failed')")
+    site.run(
+        "INSERT INTO tickets (order_id, state, stock_reserved, priority, placed_at, preparation_seconds)"
+        f" VALUES ('{order_id}', 'failed', true, 5, now(), 600)"
+    )
+    site.run(
+        "INSERT INTO ticket_pizzas (order_id, number, pizza, size, toppings, state, burns)"
+        f" VALUES ('{order_id}', 1, 'margherita', 'large', '{{}}', 'failed', 3)"
+    )
     assert "The kitchen gave up" in client.get("/staff").text
     assert "goes back to the oven" in press(client, f"/staff/orders/{order_id}/send-back").text
-    assert site.rows("SELECT state FROM tickets") == [("open",)]
+    assert site.rows("SELECT state FROM tickets") == [("cooking",)], "into the oven at once"
+    assert site.rows("SELECT status FROM orders") == [("cooking",)]
     assert "any more" in press(client, f"/staff/orders/{order_id}/send-back", "/staff").text
 
 

@@ -1,0 +1,27 @@
+"""The kitchen's timer in the web's own process."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import until
+from tests.integration.web.conftest import Site
+from tests.integration.web.test_web_api import post
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_ticket_that_no_event_leads_to_the_oven_gets_there(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    order_id = post(site).get_json()["id"]
+    site.run("DELETE FROM outbox")
+    site.run(
+        "INSERT INTO tickets (order_id, stock_reserved, priority, placed_at, preparation_seconds)"
+        f" VALUES ('{order_id}', true, 5, now(), 600)"
+    )
+    site.run(
+        "INSERT INTO ticket_pizzas (order_id, number, pizza, size, toppings, state, burns)"
+        f" VALUES ('{order_id}', 1, 'margherita', 'large', '{{}}', 'waiting', 0)"
+    )
+    make_site(bus="memory")
+    until(lambda: site.rows("SELECT state FROM tickets") == [("cooking",)], 20, "the kitchen's timer")

@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
     flower_host: str = "127.0.0.1"
+    public_url: str | None = Field(None, pattern=r"^https?://[^/?#\s]+/?$")
     flower_port: int = Field(5555, ge=1, le=65535)
     trusted_proxies: int = Field(0, ge=0, le=10)
     """How many proxies in front of the web may be believed: what they say of a caller's address, https and host."""

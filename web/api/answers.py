@@ -8,6 +8,7 @@ from flask import request
 
 from domain.menu import Menu
 from domain.orders import Order
+from web.counter import counter
 
 TIMES = ("cooking_at", "ready_at", "out_for_delivery_at", "delivered_at", "cancelled_at")
 
@@ -22,11 +23,16 @@ def moment(at: datetime | None) -> str | None:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None
 
 
+def _shop_url() -> str:
+    """Give the shop's own address: PIZZERIA_PUBLIC_URL where it is set, for a request's Host can say anything."""
+    return (counter().settings.public_url or request.host_url).rstrip("/")
+
+
 def placed(order: Order) -> dict[str, Any]:
     """Give an order as its placing is answered."""
     return {
         "id": order.id,
-        "tracking_url": f"{request.host_url}orders/{order.id}",
+        "tracking_url": f"{_shop_url()}/orders/{order.id}",
         "status": order.status,
         "code": order.code,
         "total": money(order.total),

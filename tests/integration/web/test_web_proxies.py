@@ -79,3 +79,12 @@ def test_whoever_is_not_trusted_changes_neither_scheme_nor_host(site: Site) -> N
     assert "Strict-Transport-Security" not in page.headers
     placed = site.client.post("/api/orders", json=ORDER, environ_base=PROXY, headers=TLS).get_json()
     assert placed["tracking_url"].startswith("http://localhost/")
+
+
+def test_the_tracking_link_names_the_shops_own_address_whatever_host_a_request_claims(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site(public_url="https://pizza.example")
+    answer = site.client.post("/api/orders", json=ORDER, headers={"Host": "evil.example"})
+    assert answer.json is not None
+    assert answer.json["tracking_url"] == f"https://pizza.example/orders/{answer.json['id']}"

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from itertools import islice
 
+from domain.basket import Line, NewOrder
 from domain.customers import Contact
 from domain.menu import Menu
-from domain.orders import Line, NewOrder
 
 PIZZAS_EACH = 2
 

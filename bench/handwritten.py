@@ -23,9 +23,9 @@ from celery import Celery, chord
 from celery.signals import task_prerun
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
 
+from domain.basket import NewOrder
 from domain.events import OrderItem
 from domain.inventory import RecipeBook
-from domain.orders import NewOrder
 from domain.settings import settings
 
 Order = dict[str, Any]

@@ -4,6 +4,7 @@ import sys
 
 from bench import backlog
 from domain import menu, orders
+from domain.basket import price
 from domain.settings import settings
 from tasks.database import database
 
@@ -24,7 +25,7 @@ def handwritten(number: int) -> None:
     with database().read() as connection:
         card = menu.read(connection)
     for new in backlog.orders(number, card):
-        place(new, orders.price(new, card))
+        place(new, price(new.lines, card))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """Orders: pricing, placing, their states and who may change them. Saving one knows no kitchen, stock or message."""
 
-import hashlib
-import math
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import Connection, text
 
-from domain.customers import Contact, find_or_add
+from domain.basket import InvalidOrderError, NewOrder, preparation_time, price
+from domain.customers import find_or_add
 from domain.events import (
     OrderCancelled,
     OrderCookingStarted,
@@ -29,9 +28,6 @@ from domain.menu import Menu
 from domain.settings import Settings
 
 E = TypeVar("E", bound=OrderEvent)
-
-MAX_LINES = 50
-MAX_PIZZAS = 100
 
 CENT = Decimal("0.01")
 
@@ -51,14 +47,6 @@ class OrderError(Exception):
     """An order cannot be what it is asked to be."""
 
 
-class InvalidOrderError(OrderError):
-    """What was asked for cannot be ordered. ``problems`` maps a field, such as ``items.0.pizza``, to what is wrong."""
-
-    def __init__(self, problems: Mapping[str, str]) -> None:
-        super().__init__("; ".join(f"{field}: {problem}" for field, problem in problems.items()))
-        self.problems = problems
-
-
 class KeyReusedError(OrderError):
     """The idempotency key was used before, for another order."""
 
@@ -69,31 +57,6 @@ class UnknownOrderError(OrderError):
 
 class TooLateError(OrderError):
     """The order has gone too far for this change."""
-
-
-class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of what is asked for: so many pizzas of a kind."""
-
-    pizza: str
-    size: str
-    quantity: int
-    toppings: tuple[str, ...] = ()
-    note: str | None = None
-
-
-class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What a customer asks for, well formed but not yet known to be on the menu."""
-
-    contact: Contact
-    fulfilment: str
-    payment: str
-    lines: tuple[Line, ...]
-    address: str | None = None
-    note: str | None = None
-
-    def digest(self) -> bytes:
-        """Tell two requests apart that came with one idempotency key."""
-        return hashlib.sha256(msgspec.json.encode(self)).digest()
 
 
 def code_of(order_id: str) -> str:
@@ -160,51 +123,6 @@ _COLUMNS = tuple(Order.__dataclass_fields__)
 _AS_PLACED = _COLUMNS[: _COLUMNS.index("cooking_at")]
 
 
-def price(lines: Sequence[Line], menu: Menu) -> tuple[OrderItem, ...]:
-    """Price what is asked for by the menu. Raises InvalidOrderError with a problem per field."""
-    problems: dict[str, str] = {}
-    items = []
-    for index, line in enumerate(lines):
-        field = f"items.{index}"
-        pizza = menu.pizzas.get(line.pizza)
-        unknown = [topping for topping in line.toppings if topping not in menu.toppings]
-        if pizza is None:
-            problems[f"{field}.pizza"] = "There is no such pizza on the menu."
-        elif pizza.sold_out:
-            problems[f"{field}.pizza"] = f"{pizza.name} is sold out."
-        elif line.size not in pizza.prices:
-            problems[f"{field}.size"] = f"{pizza.name} does not come in this size."
-        for topping in unknown:
-            problems[f"{field}.toppings.{line.toppings.index(topping)}"] = "There is no such topping."
-        if pizza is None or unknown or line.size not in pizza.prices:
-            continue
-        extras = sum((menu.toppings[topping].price for topping in line.toppings), Decimal(0))
-        items.append(
-            OrderItem(
-                pizza=pizza.id,
-                name=pizza.name,
-                size=line.size,
-                quantity=line.quantity,
-                unit_price=pizza.prices[line.size] + extras,
-                toppings=line.toppings,
-                note=line.note,
-            )
-        )
-    if problems:
-        raise InvalidOrderError(problems)
-    return tuple(items)
-
-
-def preparation_time(items: Iterable[OrderItem], menu: Menu, settings: Settings) -> timedelta:
-    """Estimate how long the kitchen takes: one bake, and a tenth of it more for each pizza, a larger one counting more.
-
-    A pizza of the smallest size counts 1, of the next 1.25, and so on. Whole seconds, at least one.
-    """
-    weight = {size: 1 + 0.25 * rank for rank, size in enumerate(menu.sizes)}
-    hands = sum(weight.get(item.size, 1) * item.quantity for item in items)
-    return timedelta(seconds=max(1, math.ceil(settings.bake_seconds * (1 + hands / 10))))
-
-
 _INSERT = text("""
 INSERT INTO orders (id, customer_id, status, fulfilment, payment, name, phone, email, address, note, items,
     subtotal, tax, total, currency, placed_at, estimated_ready_time, estimated_delivery_time,
@@ -231,12 +149,28 @@ def place(
             return before, False  # what has sold out since was ordered in time
         raise
     customer_id, returning = find_or_add(work.connection, new.contact)
+    order = _new(new, items, customer_id, menu, settings)
+    row = {name: getattr(order, name) for name in _AS_PLACED if name != "items"}
+    added = work.connection.execute(
+        _INSERT,
+        row | {"items": msgspec.json.encode(items).decode(), "key": key, "hash": new.digest() if key else None},
+    )
+    if added.rowcount != 1:
+        before = _placed_before(work.connection, str(key), new)
+        assert before is not None  # noqa: S101 - the conflict was with it
+        return before, False
+    work.record(_placed(order, returning))
+    return order, True
+
+
+def _new(new: NewOrder, items: tuple[OrderItem, ...], customer_id: str, menu: Menu, settings: Settings) -> Order:
+    """Make the order of what is asked for: its sums, and its estimated times."""
     now = clock.now()
     ready = now + preparation_time(items, menu, settings)
     drive = timedelta(seconds=settings.drive_seconds) if new.fulfilment == "delivery" else timedelta()
     subtotal = sum((item.unit_price * item.quantity for item in items), Decimal(0)).quantize(CENT)
     tax = (subtotal * settings.tax_rate).quantize(CENT, ROUND_HALF_UP)
-    order = Order(
+    return Order(
         id=secrets.token_hex(16),
         customer_id=customer_id,
         status="placed",
@@ -256,17 +190,6 @@ def place(
         estimated_ready_time=ready,
         estimated_delivery_time=ready + drive,
     )
-    row = {name: getattr(order, name) for name in _AS_PLACED if name != "items"}
-    added = work.connection.execute(
-        _INSERT,
-        row | {"items": msgspec.json.encode(items).decode(), "key": key, "hash": new.digest() if key else None},
-    )
-    if added.rowcount != 1:
-        before = _placed_before(work.connection, str(key), new)
-        assert before is not None  # noqa: S101 - the conflict was with it
-        return before, False
-    work.record(_placed(order, returning))
-    return order, True
 
 
 def _placed(order: Order, returning: bool) -> OrderPlaced:
@@ -341,7 +264,9 @@ class Orders:
         self._orders = {row.id: _order(row) for row in rows}
 
     def __getitem__(self, order_id: str) -> Order:
-        """Give one of the locked orders."""
+        """Give one of the locked orders. Raises UnknownOrderError."""
+        if order_id not in self._orders:
+            raise UnknownOrderError("There is no such order.")
         return self._orders[order_id]
 
     def which(self, status: str) -> list[str]:
@@ -383,10 +308,7 @@ def cancel(work: UnitOfWork, order_id: str, reason: str, cancelled_by: str) -> O
     Raises UnknownOrderError, or TooLateError once it cooks.
     """
     locked = Orders(work, [order_id])
-    order = get(work.connection, order_id)
-    if order.status == "cancelled":
-        return order
-    if not cancel_all(locked, {order_id: reason}, cancelled_by):
+    if locked[order_id].status != "cancelled" and not cancel_all(locked, {order_id: reason}, cancelled_by):
         raise TooLateError("The order is already being made and can no longer be cancelled.")
     return locked[order_id]
 

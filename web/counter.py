@@ -10,10 +10,11 @@ from flask import current_app
 from sqlalchemy.exc import DBAPIError
 
 from domain import orders
+from domain.basket import NewOrder
 from domain.database import connect
 from domain.kernel.unit_of_work import Database, UnitOfWork, is_conflict
 from domain.menu import CachedMenu, Menu
-from domain.orders import NewOrder, Order
+from domain.orders import Order
 from domain.settings import Settings
 from web.live import Watch
 

@@ -9,9 +9,9 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from domain.basket import MAX_LINES, MAX_PIZZAS, InvalidOrderError, Line, NewOrder, price
 from domain.customers import Contact
 from domain.menu import Menu
-from domain.orders import MAX_LINES, MAX_PIZZAS, InvalidOrderError, Line, NewOrder, price
 
 MAX_QUANTITY = 20
 MAX_TOPPINGS = 10

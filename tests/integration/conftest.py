@@ -11,11 +11,12 @@ import pytest
 from sqlalchemy import make_url, text
 
 from domain import menu, migrations, orders, seed
+from domain.basket import Line, NewOrder
 from domain.customers import Contact
 from domain.events import catalogue
 from domain.kernel import clock
 from domain.kernel.unit_of_work import Database
-from domain.orders import Line, NewOrder, Order
+from domain.orders import Order
 from domain.settings import settings
 from tasks.bus import inline, outbox, subscriptions
 from tasks.bus.inside import InsideRunner

@@ -406,7 +406,7 @@ def test_a_transaction_that_locks_tables_in_the_wrong_order_is_refused(shop: Sho
 
 def test_fifty_buyers_for_ten_units_get_exactly_ten(shop: Shop) -> None:
     shop.execute("UPDATE ingredients SET quantity = 600 WHERE id = 'salami'")  # ten diavolas of 60 g
-    from domain.orders import Line
+    from domain.basket import Line
 
     placed = [shop.order(Line(pizza="diavola", size="medium", quantity=1)) for _ in range(50)]
     outbox.fan_out(shop.database.engine, [])

@@ -5,11 +5,11 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from domain import orders
+from domain.basket import InvalidOrderError, Line
 from domain.customers import Contact
 from domain.events import OrderPlaced, catalogue
 from domain.kernel import log, personal
 from domain.kitchen import Kitchen
-from domain.orders import Line
 from domain.settings import settings
 from tasks.gateways import switch
 from tests.integration.conftest import Shop
@@ -209,7 +209,7 @@ def test_a_repeated_request_gets_its_order_even_if_the_pizza_has_sold_out_since(
     order = shop.order(key="k1")
     shop.execute("UPDATE pizzas SET sold_out = true WHERE id = 'diavola'")
     assert shop.order(key="k1") == order
-    with pytest.raises(orders.InvalidOrderError, match="sold out"):
+    with pytest.raises(InvalidOrderError, match="sold out"):
         shop.order(key="k2")
 
 

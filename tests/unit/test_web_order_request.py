@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from domain.basket import InvalidOrderError
 from domain.menu import Menu, Pizza, Size, Topping
-from domain.orders import InvalidOrderError
 from web.order_request import read_order
 
 pytestmark = pytest.mark.unit

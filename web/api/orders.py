@@ -6,7 +6,8 @@ import structlog
 from flask import Response, jsonify, request
 
 from domain import orders
-from domain.orders import InvalidOrderError, KeyReusedError, TooLateError, UnknownOrderError
+from domain.basket import InvalidOrderError
+from domain.orders import KeyReusedError, TooLateError, UnknownOrderError
 from web.api import answers, blueprint
 from web.api.body import UnreadableError, read_json
 from web.correlation import correlation_id

@@ -18,8 +18,8 @@ from wtforms import (
     TextAreaField,
 )
 
+from domain.basket import MAX_LINES
 from domain.menu import Menu
-from domain.orders import MAX_LINES
 
 _LINE = re.compile(r"items-[0-9]{1,3}-[a-z]+")
 _KEY = re.compile(r"form-[0-9a-f]{32}")

@@ -5,8 +5,9 @@ from decimal import Decimal
 import structlog
 from flask import Response, make_response, redirect, render_template, request, url_for
 
+from domain.basket import InvalidOrderError, Line, price
 from domain.menu import Menu
-from domain.orders import InvalidOrderError, KeyReusedError, Line, price
+from domain.orders import KeyReusedError
 from web.api import answers
 from web.correlation import correlation_id
 from web.counter import counter

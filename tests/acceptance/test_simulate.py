@@ -29,7 +29,7 @@ def shop(new_shop: Callable[..., Shop]) -> Shop:
     return shop
 
 
-def test_a_simulation_delivers_all_loses_none_and_the_invariants_hold(shop: Shop) -> None:
+def test_a_simulation_delivers_all_and_loses_none_and_the_invariants_hold(shop: Shop) -> None:
     said = shop.ask("simulate", "40", "--json")
     figures = json.loads(said.out)
     assert (said.code, said.err) == (0, "")
@@ -43,33 +43,6 @@ def test_a_simulation_delivers_all_loses_none_and_the_invariants_hold(shop: Shop
     }
     assert 0 < figures["placing_ms"]["p50"] <= figures["placing_ms"]["p99"]
     assert 0 < figures["delivery_seconds"]["p50"] <= figures["delivery_seconds"]["p99"]
-    shop.check()
-
-
-def test_every_order_takes_exactly_the_documented_steps(shop: Shop) -> None:
-    way = ["OrderPlaced", "OrderCookingStarted", "OrderReady"]
-    delivery = shop.place()
-    pickup = shop.place(fulfilment="pickup")
-    shop.wait_until_delivered([delivery, pickup])
-    assert shop.events(delivery) == [*way, "OrderOutForDelivery", "OrderDelivered"]
-    assert shop.events(pickup) == [*way, "OrderDelivered"]
-
-
-def test_without_json_it_shows_the_figures_and_tells_on_stderr_how_far_it_is(shop: Shop) -> None:
-    said = shop.ask("simulate", "3", "--rate", "20")
-    assert said.code == 0
-    assert "delivery seconds" in said.out
-    assert "Placed: 3 of 3" in said.err
-    assert "Done: 3 of 3" in said.err
-
-
-def test_it_does_not_wait_where_it_is_told_not_to(shop: Shop) -> None:
-    said = shop.ask("simulate", "3", "--no-wait", "--json", "--url", shop.url + "/")
-    figures = json.loads(said.out)
-    assert (said.code, figures["orders"], figures["lost"]) == (0, 3, 0)
-
-
-def test_check_prints_json_alone(shop: Shop) -> None:
     said = shop.ask("check", "--json")
     found = json.loads(said.out)
     assert (said.code, said.err, found["ok"], found["quiet"]) == (0, "", True, True)
@@ -78,8 +51,6 @@ def test_check_prints_json_alone(shop: Shop) -> None:
 
 
 def test_check_finds_what_is_wrong_and_says_so_by_its_exit_code(shop: Shop) -> None:
-    order = shop.place()
-    shop.wait_until_delivered([order])
     shop.rows("UPDATE ingredients SET quantity = quantity + 1 WHERE id = 'mozzarella'")
     try:
         said = shop.ask("check", "--json")
@@ -105,3 +76,26 @@ def test_check_says_that_it_did_not_get_quiet(shop: Shop) -> None:
         )
     assert said.code == 1
     assert "Not quiet: still pending are sms 1." in " ".join(said.out.split())
+
+
+def test_every_order_takes_exactly_the_documented_steps(shop: Shop) -> None:
+    way = ["OrderPlaced", "OrderCookingStarted", "OrderReady"]
+    delivery = shop.place()
+    pickup = shop.place(fulfilment="pickup")
+    shop.wait_until_delivered([delivery, pickup])
+    assert shop.events(delivery) == [*way, "OrderOutForDelivery", "OrderDelivered"]
+    assert shop.events(pickup) == [*way, "OrderDelivered"]
+
+
+def test_without_json_it_shows_the_figures_and_tells_on_stderr_how_far_it_is(shop: Shop) -> None:
+    said = shop.ask("simulate", "3", "--rate", "20")
+    assert said.code == 0
+    assert "delivery seconds" in said.out
+    assert "Placed: 3 of 3" in said.err
+    assert "Done: 3 of 3" in said.err
+
+
+def test_it_does_not_wait_where_it_is_told_not_to(shop: Shop) -> None:
+    said = shop.ask("simulate", "3", "--no-wait", "--json", "--url", shop.url + "/")
+    figures = json.loads(said.out)
+    assert (said.code, figures["orders"], figures["lost"]) == (0, 3, 0)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import psycopg
@@ -24,6 +24,9 @@ from tasks.bus.registry import Registry
 from tasks.database import database
 from tasks.gateways import switch
 from tasks.registry import registry
+
+if TYPE_CHECKING:
+    from tests.integration.probe import Probe
 
 
 def forget() -> None:
@@ -166,3 +169,11 @@ def shop(fresh_database: str, services: dict[str, str], configure: Callable[...,
     )
     yield Shop(fresh_database, registry())
     forget()
+
+
+@pytest.fixture
+def probe(shop: Shop) -> "Probe":
+    """A bus whose one handler the test describes."""
+    from tests.integration.probe import Probe  # which knows the shop above
+
+    return Probe(shop)

@@ -1,75 +1,24 @@
-"""The bus on a real database: retries, waiting, parking, duplicates, poison and what the broker loses."""
+"""The bus on a real database: retries, waiting, parking, duplicates and poison."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from domain.events import OrderPlaced, catalogue
 from domain.kernel.unit_of_work import LockOrderError, UnitOfWork
-from tasks.bus import inline, outbox, subscriptions, sweep
+from tasks.bus import outbox
 from tasks.bus.deliveries import MAX_STARTS
 from tasks.bus.inside import InsideRunner
-from tasks.bus.outside import OutsideRunner
-from tasks.bus.registry import Answer, Call, Handler, Registry, Settle, Subscription
+from tasks.bus.registry import Handler, Registry, Subscription
 from tasks.bus.retry import Permanent, Retry, Wait
 from tasks.bus.runner import patiently
 from tests.integration.conftest import Shop
+from tests.integration.probe import QUICK, Probe, cut, effect
 
 pytestmark = pytest.mark.integration
-
-QUICK = Retry(times=3, first=0, cap=0)
-
-
-class Probe:
-    """A bus with one handler, `probe`, on OrderPlaced; its effect is a row in `effects`."""
-
-    def __init__(self, shop: Shop) -> None:
-        self.shop = shop
-        shop.execute("CREATE TABLE effects (order_id text, what text)")
-
-    def subscribe(
-        self, function: Callable[..., Any], *, outside: bool = False, retry: Retry = QUICK, settle: Settle | None = None
-    ) -> Handler:
-        subscription = Subscription("OrderPlaced", function, outside, retry)
-        handler = Handler("probe", outside, {"OrderPlaced": subscription}, settle)
-        self.registry = Registry({"probe": handler})
-        with self.shop.database.engine.begin() as connection:
-            subscriptions.write(connection, self.registry)
-        return handler
-
-    def drain(self) -> None:
-        inline.drain(self.shop.database, catalogue, self.registry)
-
-    def fan_out(self) -> list[int]:
-        """Make deliveries, send none; gives their positions."""
-        outbox.fan_out(self.shop.database.engine, [])
-        return [row.position for row in self.deliveries()]
-
-    def deliveries(self) -> list[Any]:
-        return self.shop.deliveries("probe")
-
-    def effects(self) -> list[str]:
-        return [row.order_id for row in self.shop.rows("SELECT order_id FROM effects")]
-
-    def inside(self, handler: Handler, positions: Sequence[int], *, holds: bool = False) -> float | None:
-        return InsideRunner(self.shop.database, catalogue, holds_countdowns=holds).run(handler, positions)
-
-    def outside(self, handler: Handler, positions: Sequence[int], *, holds: bool = False) -> float | None:
-        return OutsideRunner(self.shop.database, catalogue, holds_countdowns=holds).run(handler, positions)
-
-
-@pytest.fixture
-def probe(shop: Shop) -> Probe:
-    return Probe(shop)
-
-
-def effect(placed: Sequence[OrderPlaced], work: UnitOfWork) -> None:
-    for order in placed:
-        work.run("INSERT INTO effects VALUES (:id, 'handled')", id=order.order_id)
 
 
 def test_an_event_delivered_five_times_has_one_effect(probe: Probe) -> None:
@@ -218,67 +167,6 @@ def test_celery_is_asked_to_bring_a_single_failed_event_back_where_the_broker_ca
     assert delivery.sends == 1
 
 
-def test_a_call_to_the_outside_keeps_its_key_over_all_attempts_and_its_answer(probe: Probe) -> None:
-    calls: list[Call] = []
-
-    def call(_: OrderPlaced, call: Call) -> str:
-        calls.append(call)
-        if len(calls) < 3:
-            raise OSError("503")
-        return "accepted"
-
-    probe.subscribe(call, outside=True)
-    probe.shop.order()
-    probe.drain()
-    (delivery,) = probe.deliveries()
-    event_id = probe.shop.value("SELECT id FROM events WHERE type = 'OrderPlaced'")
-    assert {c.key for c in calls} == {f"{event_id}:probe"}
-    assert [c.attempt for c in calls] == [1, 2, 3]
-    assert (delivery.state, delivery.result) == ("done", "accepted")
-
-
-def test_the_settling_function_hears_of_every_answer_in_the_transaction_that_ends_the_delivery(probe: Probe) -> None:
-    def settle(answers: Sequence[Answer], work: UnitOfWork) -> None:
-        for answer in answers:
-            work.run("INSERT INTO effects VALUES (:id, :state)", id=answer.call.key, state=answer.state)
-
-    def fail(_: OrderPlaced, __: Call) -> None:
-        raise OSError("503")
-
-    probe.subscribe(fail, outside=True, settle=settle, retry=Retry(times=2, first=0, cap=0))
-    probe.shop.order()
-    probe.drain()
-    told = [row.what for row in probe.shop.rows("SELECT what FROM effects")]
-    assert told == ["failed", "failed", "parked"]
-
-
-def test_what_one_worker_has_claimed_no_other_calls(probe: Probe) -> None:
-    calls: list[str] = []
-
-    def call(order: OrderPlaced, _: Call) -> None:
-        calls.append(order.order_id)
-        if len(calls) == 1:
-            probe.outside(handler, positions)  # a second copy of the message comes while the first is at work
-
-    handler = probe.subscribe(call, outside=True)
-    probe.shop.order()
-    positions = probe.fan_out()
-    probe.outside(handler, positions)
-    assert len(calls) == 1
-
-
-def test_an_answer_is_not_written_down_once_the_claim_is_anothers(probe: Probe) -> None:
-    def call(_: OrderPlaced, __: Call) -> str:
-        probe.shop.execute("UPDATE deliveries SET claim = gen_random_uuid()")
-        return "too late"
-
-    handler = probe.subscribe(call, outside=True)
-    probe.shop.order()
-    probe.outside(handler, probe.fan_out())
-    (delivery,) = probe.deliveries()
-    assert (delivery.state, delivery.result) == ("pending", None)
-
-
 @pytest.mark.parametrize("outside", [False, True])
 def test_what_is_started_five_times_without_an_answer_is_parked_as_poison(probe: Probe, outside: bool) -> None:
     class KilledError(BaseException):
@@ -301,88 +189,6 @@ def test_what_is_started_five_times_without_an_answer_is_parked_as_poison(probe:
     assert delivery.state == "parked"
     assert "without an answer" in delivery.error
     assert delivery.alone
-
-
-def test_a_message_is_lost_if_its_queue_was_seen_empty_since_and_its_lease_is_over(probe: Probe) -> None:
-    probe.subscribe(effect)
-    probe.shop.order()
-    probe.fan_out()
-    engine = probe.shop.database.engine
-    now = datetime.now(UTC)
-    age = (
-        "UPDATE deliveries SET sends = 1, dispatched_at = now() - make_interval(secs => :s),"
-        " not_before = now() - make_interval(secs => :s)"
-    )
-
-    probe.shop.execute(age, s=20)
-    assert sweep.lost(engine, {"probe": now}) == {}, "within its lease"
-    probe.shop.execute(age, s=60)
-    assert sweep.lost(engine, {"probe": None}) == {}, "its queue was never seen empty: it is merely waiting"
-    assert sweep.lost(engine, {"probe": now - timedelta(seconds=90)}) == {}, "empty before it was sent says nothing"
-    assert sweep.lost(engine, {"probe": now}) == {"probe": 1}
-    (delivery,) = probe.deliveries()
-    assert delivery.dispatched_at is None
-
-
-def test_a_message_is_lost_if_one_that_was_sent_later_is_done(probe: Probe) -> None:
-    probe.subscribe(effect)
-    for _ in range(2):
-        probe.shop.order()
-    first, second = probe.fan_out()
-    sent = (
-        "UPDATE deliveries SET sends = 1, dispatched_at = now() - make_interval(secs => :s),"
-        " not_before = now() - make_interval(secs => :s) WHERE position = :p"
-    )
-    probe.shop.execute(sent, s=90, p=first)
-    probe.shop.execute(sent, s=60, p=second)
-    assert sweep.lost(probe.shop.database.engine, {"probe": None}) == {}
-    probe.shop.execute("UPDATE deliveries SET state = 'done' WHERE position = :p", p=second)
-    assert sweep.lost(probe.shop.database.engine, {"probe": None}) == {"probe": 1}
-    assert [delivery.dispatched_at is None for delivery in probe.deliveries()] == [True, False]
-
-
-def test_what_is_being_worked_on_is_never_taken_for_lost(probe: Probe) -> None:
-    probe.subscribe(effect)
-    probe.shop.order()
-    probe.fan_out()
-    probe.shop.execute(
-        "UPDATE deliveries SET sends = 1, dispatched_at = now() - interval '60 s', not_before = now() - interval '60 s'"
-    )
-    with probe.shop.database.engine.begin() as working:
-        working.execute(text("SELECT * FROM deliveries FOR UPDATE"))
-        assert sweep.lost(probe.shop.database.engine, {"probe": datetime.now(UTC)}) == {}
-    probe.shop.execute("UPDATE deliveries SET claimed_until = now() + interval '10 s'")
-    assert sweep.lost(probe.shop.database.engine, {"probe": datetime.now(UTC)}) == {}
-
-
-def test_several_relays_at_once_fan_every_event_out_exactly_once(shop: Shop) -> None:
-    for _ in range(30):
-        shop.order()
-    together = threading.Barrier(3, timeout=10)
-    fanned: list[int] = []
-
-    def relay() -> None:
-        together.wait()
-        announced, _ = outbox.fan_out(shop.database.engine, [])
-        fanned.append(len(announced))
-
-    threads = [threading.Thread(target=relay) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    assert sum(fanned) == 30
-    assert shop.value("SELECT count(*) FROM deliveries WHERE handler = 'kitchen'") == 30
-
-
-def test_a_handler_that_was_removed_has_its_deliveries_parked(probe: Probe) -> None:
-    probe.subscribe(effect)
-    probe.shop.order()
-    probe.fan_out()
-    probe.shop.execute("DELETE FROM subscriptions")
-    outbox.park_orphans(probe.shop.database.engine)
-    (delivery,) = probe.deliveries()
-    assert (delivery.state, delivery.error) == ("parked", "Its handler was removed.")
 
 
 def test_an_event_that_cannot_be_read_is_parked_and_harms_no_other(probe: Probe) -> None:
@@ -428,11 +234,6 @@ def test_fifty_buyers_for_ten_units_get_exactly_ten(shop: Shop) -> None:
     assert shop.value("SELECT quantity FROM ingredients WHERE id = 'salami'") == 0
 
 
-def cut(work: UnitOfWork) -> None:
-    """Lose the connection to the database, as at a restart."""
-    work.run("SELECT pg_terminate_backend(pg_backend_pid())")
-
-
 def test_a_database_that_goes_away_inside_a_handler_is_nobodys_attempt(probe: Probe) -> None:
     times: list[int] = []
 
@@ -449,45 +250,6 @@ def test_a_database_that_goes_away_inside_a_handler_is_nobodys_attempt(probe: Pr
     (delivery,) = probe.deliveries()
     assert probe.effects() == [order.id]
     assert (delivery.state, delivery.attempts, delivery.starts) == ("done", 0, 0)
-
-
-def test_a_database_that_goes_away_after_a_call_has_the_answer_kept_and_no_call_repeated(probe: Probe) -> None:
-    calls: list[str] = []
-    settled: list[int] = []
-
-    def call(order: OrderPlaced, _: Call) -> str:
-        calls.append(order.order_id)
-        return "accepted"
-
-    def settle(answers: Sequence[Answer], work: UnitOfWork) -> None:
-        settled.append(len(answers))
-        if len(settled) == 1:
-            cut(work)
-
-    handler = probe.subscribe(call, outside=True, settle=settle)
-    for _ in range(3):
-        probe.shop.order()
-    probe.outside(handler, probe.fan_out())
-    assert len(calls) == 3
-    assert [delivery.state for delivery in probe.deliveries()] == ["done"] * 3
-
-
-def test_an_answer_that_cannot_be_settled_is_parked_and_its_mates_are_done_without_a_second_call(probe: Probe) -> None:
-    calls: list[str] = []
-
-    def call(order: OrderPlaced, _: Call) -> None:
-        calls.append(order.order_id)
-
-    def settle(answers: Sequence[Answer], _: UnitOfWork) -> None:
-        if any(answer.event.identity == calls[1] for answer in answers):
-            raise ValueError("cannot write this one down")
-
-    handler = probe.subscribe(call, outside=True, settle=settle)
-    for _ in range(3):
-        probe.shop.order()
-    probe.outside(handler, probe.fan_out())
-    assert len(calls) == 3
-    assert [delivery.state for delivery in probe.deliveries()] == ["done", "parked", "done"]
 
 
 def test_a_message_that_the_broker_hands_out_again_is_a_counted_start(probe: Probe) -> None:

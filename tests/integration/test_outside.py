@@ -1,0 +1,113 @@
+"""Calls to the outside: claimed, keyed, and written down where the claim still holds."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from domain.events import OrderPlaced
+from domain.kernel.unit_of_work import UnitOfWork
+from tasks.bus.registry import Answer, Call
+from tasks.bus.retry import Retry
+from tests.integration.probe import Probe, cut
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_call_to_the_outside_keeps_its_key_over_all_attempts_and_its_answer(probe: Probe) -> None:
+    calls: list[Call] = []
+
+    def call(_: OrderPlaced, call: Call) -> str:
+        calls.append(call)
+        if len(calls) < 3:
+            raise OSError("503")
+        return "accepted"
+
+    probe.subscribe(call, outside=True)
+    probe.shop.order()
+    probe.drain()
+    (delivery,) = probe.deliveries()
+    event_id = probe.shop.value("SELECT id FROM events WHERE type = 'OrderPlaced'")
+    assert {c.key for c in calls} == {f"{event_id}:probe"}
+    assert [c.attempt for c in calls] == [1, 2, 3]
+    assert (delivery.state, delivery.result) == ("done", "accepted")
+
+
+def test_the_settling_function_hears_of_every_answer_in_the_transaction_that_ends_the_delivery(probe: Probe) -> None:
+    def settle(answers: Sequence[Answer], work: UnitOfWork) -> None:
+        for answer in answers:
+            work.run("INSERT INTO effects VALUES (:id, :state)", id=answer.call.key, state=answer.state)
+
+    def fail(_: OrderPlaced, __: Call) -> None:
+        raise OSError("503")
+
+    probe.subscribe(fail, outside=True, settle=settle, retry=Retry(times=2, first=0, cap=0))
+    probe.shop.order()
+    probe.drain()
+    told = [row.what for row in probe.shop.rows("SELECT what FROM effects")]
+    assert told == ["failed", "failed", "parked"]
+
+
+def test_what_one_worker_has_claimed_no_other_calls(probe: Probe) -> None:
+    calls: list[str] = []
+
+    def call(order: OrderPlaced, _: Call) -> None:
+        calls.append(order.order_id)
+        if len(calls) == 1:
+            probe.outside(handler, positions)  # a second copy of the message comes while the first is at work
+
+    handler = probe.subscribe(call, outside=True)
+    probe.shop.order()
+    positions = probe.fan_out()
+    probe.outside(handler, positions)
+    assert len(calls) == 1
+
+
+def test_an_answer_is_not_written_down_once_the_claim_is_anothers(probe: Probe) -> None:
+    def call(_: OrderPlaced, __: Call) -> str:
+        probe.shop.execute("UPDATE deliveries SET claim = gen_random_uuid()")
+        return "too late"
+
+    handler = probe.subscribe(call, outside=True)
+    probe.shop.order()
+    probe.outside(handler, probe.fan_out())
+    (delivery,) = probe.deliveries()
+    assert (delivery.state, delivery.result) == ("pending", None)
+
+
+def test_a_database_that_goes_away_after_a_call_has_the_answer_kept_and_no_call_repeated(probe: Probe) -> None:
+    calls: list[str] = []
+    settled: list[int] = []
+
+    def call(order: OrderPlaced, _: Call) -> str:
+        calls.append(order.order_id)
+        return "accepted"
+
+    def settle(answers: Sequence[Answer], work: UnitOfWork) -> None:
+        settled.append(len(answers))
+        if len(settled) == 1:
+            cut(work)
+
+    handler = probe.subscribe(call, outside=True, settle=settle)
+    for _ in range(3):
+        probe.shop.order()
+    probe.outside(handler, probe.fan_out())
+    assert len(calls) == 3
+    assert [delivery.state for delivery in probe.deliveries()] == ["done"] * 3
+
+
+def test_an_answer_that_cannot_be_settled_is_parked_and_its_mates_are_done_without_a_second_call(probe: Probe) -> None:
+    calls: list[str] = []
+
+    def call(order: OrderPlaced, _: Call) -> None:
+        calls.append(order.order_id)
+
+    def settle(answers: Sequence[Answer], _: UnitOfWork) -> None:
+        if any(answer.event.identity == calls[1] for answer in answers):
+            raise ValueError("cannot write this one down")
+
+    handler = probe.subscribe(call, outside=True, settle=settle)
+    for _ in range(3):
+        probe.shop.order()
+    probe.outside(handler, probe.fan_out())
+    assert len(calls) == 3
+    assert [delivery.state for delivery in probe.deliveries()] == ["done", "parked", "done"]

@@ -102,7 +102,7 @@ def test_a_database_that_does_not_answer_is_a_sentence_too(closed: Shop, words: 
         ("BAKE_SECONDS", "soon", "number"),
         ("OVEN_CAPACITY", "0", "greater than or equal to 1"),
         ("PORT", "99999", "65535"),
-        ("KITCHEN", "robots", "'auto' or 'staff'"),
+        ("KITCHEN", "robots", "only auto can be chosen"),
         ("TIMEZONE", "Mars/Olympus", "Europe/Rome"),
         ("CURRENCY", "LIRE", "USD"),
         ("DATABASE_URL_FILE", "/nowhere/at/all", "cannot read /nowhere/at/all"),

@@ -167,12 +167,13 @@ class Shop(Pizzeria):
             until(lambda n=name, p=pids: set(self.pids(n)) - set(p), 30, f"{name} again")  # type: ignore[misc]
 
     def end(self) -> None:
-        """End what was started, last first: servers outlive those who use them."""
-        for process in reversed(self._started):
-            if process.poll() is None:
-                process.terminate()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(30)
+        """End what was started: the first, which may be the servers, when the others are gone."""
+        others = [process for process in self._started[1:] if process.poll() is None]
+        for process in others:
+            process.terminate()
+        for process in others:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(30)
         super().end()
         self.http.close()
 

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel.numbers import is_currency
 from phonenumbers import SUPPORTED_REGIONS
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -26,6 +26,8 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as SourceError
 
 PREFIX = "PIZZERIA_"
+
+_TWILIO = ("twilio_account_sid", "twilio_auth_token", "twilio_from")
 
 
 class SettingsError(Exception):
@@ -81,7 +83,12 @@ class Settings(BaseSettings):
     oven: str = Field("real", pattern=r"^(real|faulty(:[a-z-]+)?)$")
 
     smtp_url: SecretStr = SecretStr("console")
-    sms: Literal["console", "faulty"] = "console"
+    sms: Literal["console", "twilio", "faulty"] = "console"
+    twilio_url: str = Field("https://api.twilio.com", pattern=r"^https?://[^/?#\s]+/?$")
+    twilio_account_sid: str | None = Field(None, pattern=r"^[A-Za-z0-9]+$")
+    twilio_auth_token: SecretStr | None = None
+    twilio_from: str | None = None
+    """The shop's own number, or the sender's name where a country allows one."""
     mail_from: str = "Mario's Pizzeria <orders@marios.example>"
 
     currency: str = "USD"
@@ -135,6 +142,14 @@ class Settings(BaseSettings):
         if code not in SUPPORTED_REGIONS:
             raise ValueError("give a country's two-letter code, for example US")
         return code
+
+    @model_validator(mode="after")
+    def _knows_twilio(self) -> "Settings":
+        needed = {f"{PREFIX}{name.upper()}": getattr(self, name) for name in _TWILIO}
+        missing = [variable for variable, value in needed.items() if value is None]
+        if self.sms == "twilio" and missing:
+            raise ValueError(f"{PREFIX}SMS=twilio needs {', '.join(missing)} too")
+        return self
 
     @property
     def embedded_database(self) -> bool:
@@ -222,8 +237,12 @@ class Settings(BaseSettings):
 
 def explain(error: ValidationError) -> str:
     """Say in one sentence which settings are wrong."""
-    problems = [f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
+    problems = [_problem(e["loc"], e["msg"].removeprefix("Value error, ")) for e in error.errors()]
     return "Wrong setting: " + "; ".join(problems) + "."
+
+
+def _problem(where: tuple[int | str, ...], what: str) -> str:
+    return f"{PREFIX}{str(where[0]).upper()}: {what}" if where else what
 
 
 @cache

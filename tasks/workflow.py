@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from domain import kitchen
 from domain.kernel import clock
+from domain.kernel.failpoint import FailPoint
 from domain.settings import settings
 from tasks.bus.broker import CeleryBroker
 from tasks.database import database
@@ -25,6 +26,11 @@ QUEUES = (OVEN, PASS)
 _BAKED = "baked"
 _LONGEST_COUNTDOWN = 30.0
 _TEND_EVERY = 5
+
+_UNSENT = FailPoint("chord.unsent")
+_SENT = FailPoint("chord.sent")
+_BAKED_PART = FailPoint("chord.baked")
+_PLATED = FailPoint("chord.plated")
 
 logger = structlog.get_logger(__name__)
 
@@ -43,7 +49,9 @@ def start(load_id: str, parts: list[int], seconds: float) -> None:
         tasks["bake"].s(load_id, part).set(queue=OVEN, countdown=wait, argsrepr=f"load {load_id}, part {part}")
         for part in parts
     ]
+    _UNSENT.reach()
     chord(header)(tasks["plate"].si(load_id).set(queue=PASS, argsrepr=f"load {load_id}"))
+    _SENT.reach()
 
 
 @cache
@@ -87,12 +95,14 @@ def _bake_now(load_id: str, part: int) -> None:
     burnt = None if fault == "real" else fault.partition(":")[2] or "*"
     with database().begin(load_id) as work:
         kitchen.bake(work, load_id, part, burnt)
+    _BAKED_PART.reach()
 
 
 def plate(load_id: str) -> None:
     """Take a baked load to the pass."""
     with database().begin(str(load_id)) as work:
         kitchen.Kitchen(settings()).plate(work, str(load_id))
+    _PLATED.reach()
 
 
 def tend() -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from domain import orders
 from domain.basket import NewOrder
 from domain.database import connect
+from domain.kernel.failpoint import FailPoint
 from domain.kernel.unit_of_work import Database, UnitOfWork, is_conflict
 from domain.menu import CachedMenu, Menu
 from domain.orders import Order
@@ -19,6 +20,9 @@ from domain.settings import Settings
 from web.live import Watch
 
 TRIES = 5
+
+_CHANGED = FailPoint("web.changed")
+_COMMITTED = FailPoint("web.committed")
 
 T = TypeVar("T")
 
@@ -53,7 +57,10 @@ class Counter:
         for tried in range(1, TRIES + 1):
             try:
                 with self.database.begin(correlation_id) as work:
-                    return step(work)
+                    done = step(work)
+                    _CHANGED.reach()
+                _COMMITTED.reach()
+                return done
             except DBAPIError as error:
                 if tried == TRIES or not is_conflict(error):
                     raise

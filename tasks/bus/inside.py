@@ -10,11 +10,15 @@ from sqlalchemy import Row
 
 from domain.kernel import clock
 from domain.kernel.event import Event, Recorded
+from domain.kernel.failpoint import FailPoint
 from domain.kernel.unit_of_work import UnitOfWork, run_after_commit
 from tasks.bus import deliveries
 from tasks.bus.registry import Handler
 from tasks.bus.retry import Wait
 from tasks.bus.runner import BUDGET, DatabaseAwayError, Runner, failure_of, log_failure, seconds_of
+
+_HANDLED = FailPoint("inside.handled")
+_COMMITTED = FailPoint("inside.committed")
 
 
 @dataclass(slots=True)
@@ -75,6 +79,9 @@ class InsideRunner(Runner):
             if locked and not restarted:
                 self._run_first_type(handler, connection, locked, turn)
                 turn.countdown = self._postpone(handler, turn, single=len(positions) == 1)
+                _HANDLED.reach()
+        if turn.rows:
+            _COMMITTED.reach()
         if restarted:  # counted in a transaction of its own, so that what kills the worker now is known
             counted.update(restarted)
             poison = self.count_start(handler, restarted)

@@ -6,9 +6,14 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Engine, text
 
+from domain.kernel.failpoint import FailPoint
+
 FAN_OUT = 500
 """Events that are fanned out in one transaction."""
 _DISPATCH = 4000
+
+_EXPANDED = FailPoint("relay.expanded")
+_FANNED_OUT = FailPoint("relay.fanned-out")
 
 # Rows are taken, never followed by number: events commit in another order than they are numbered.
 _TAKE = text("""
@@ -102,6 +107,8 @@ def fan_out(engine: Engine, open_handlers: Sequence[str]) -> tuple[list[tuple[st
                 "open": list(open_handlers),
             },
         ).all()
+        _EXPANDED.reach()
+    _FANNED_OUT.reach()
     return (
         [(event.stream, event.sequence) for event in events],
         [Due(row.position, row.handler, row.alone) for row in rows if row.sent],

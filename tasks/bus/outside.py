@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Row
 
 from domain.kernel.event import Event, Recorded
+from domain.kernel.failpoint import FailPoint
 from tasks.bus import deliveries
 from tasks.bus.registry import Answer, Call, Handler
 from tasks.bus.retry import Wait
@@ -27,6 +28,10 @@ from tasks.bus.runner import (
 
 FLUSH_AFTER = 0.05
 """Seconds for which answers are collected before they are written down together."""
+
+_CLAIMED = FailPoint("outside.claimed")
+_CALLED = FailPoint("outside.called")
+_ANSWERED = FailPoint("outside.answered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class OutsideRunner(Runner):
         """
         message = _Message(uuid4(), single=len(positions) == 1, again=started_before)
         self.insist(self._claim, handler, positions, message)
+        _CLAIMED.reach()
         flushed = message.started
         for index, (row, event) in enumerate(zip(message.rows, message.events, strict=True)):
             if time.monotonic() - message.started > BUDGET:
@@ -123,6 +129,7 @@ class OutsideRunner(Runner):
             failure = failure_of(handler, row, error)
             log_failure(handler, row, error, failure)
             return self._failed(row, event, call, failure)
+        _CALLED.reach()
         return _Outcome(row, event, Answer(event.event, call, "done", result=result))
 
     @staticmethod
@@ -174,6 +181,7 @@ class OutsideRunner(Runner):
                 if outcome.row.position not in done:
                     countdown = self._again_or_park(handler, connection, outcome, single=message.single)
             self._settle(handler, connection, outcomes)
+        _ANSWERED.reach()
         message.countdown = countdown
 
     def _again_or_park(self, handler: Handler, connection: Any, outcome: _Outcome, *, single: bool) -> float | None:

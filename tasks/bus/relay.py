@@ -10,6 +10,7 @@ from typing import Protocol
 import structlog
 from sqlalchemy import Engine
 
+from domain.kernel.failpoint import FailPoint
 from domain.kernel.unit_of_work import Database, is_connection_loss
 from tasks.bus import outbox, sweep
 from tasks.bus.outbox import Due
@@ -29,6 +30,9 @@ _MEASURE_EVERY = 0.05
 _SWEEP_EVERY = 1.0
 _PROBES = 4
 """Messages of one event for a handler whose pace nobody knows yet."""
+
+_MARKED = FailPoint("relay.marked")
+_PUBLISHED = FailPoint("relay.published")
 
 logger = structlog.get_logger(__name__)
 
@@ -164,6 +168,7 @@ class Relay:
         if not due:
             return
         messages = list(self._messages(due))
+        _MARKED.reach()
         try:
             self.broker.publish(messages)
         except Exception as error:
@@ -171,6 +176,7 @@ class Relay:
             self._broker_answers = False
             outbox.take_back(self.database.engine, due)
             return
+        _PUBLISHED.reach()
         for message in messages:
             self._queues[message.handler].outstanding += 1
 

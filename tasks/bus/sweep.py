@@ -6,10 +6,14 @@ from datetime import datetime
 
 from sqlalchemy import Engine, text
 
+from domain.kernel.failpoint import FailPoint
+
 LEASE_SECONDS = 30
 """For so long after its dispatch (a retry's: after its not_before) a message is given the benefit of the doubt."""
 _PER_HANDLER = 500
 _LOCK = 3
+
+_FOUND = FailPoint("relay.found-lost")
 
 # Lost, or merely waiting? Lost if its queue was seen empty since, or something dispatched later is done already.
 _FIND = text(f"""
@@ -41,4 +45,7 @@ def lost(engine: Engine, seen_empty: Mapping[str, datetime | None]) -> dict[str,
         if not connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}).scalar():
             return {}  # another relay sweeps
         found = connection.execute(_FIND, {"handlers": list(seen_empty), "empty": list(seen_empty.values())}).scalars()
-        return dict(Counter(found))
+        counted = dict(Counter(found))
+        if counted:
+            _FOUND.reach()
+        return counted

@@ -3,7 +3,11 @@
 import click
 
 from domain import logs, migrations, seed
+from domain.kernel.failpoint import FailPoint
 from domain.settings import settings
+
+_UPGRADED = FailPoint("migrate.upgraded")
+_SEEDED = FailPoint("migrate.seeded")
 
 
 def migrate() -> bool:
@@ -13,9 +17,12 @@ def migrate() -> bool:
     from tasks.registry import registry
 
     migrations.upgrade(database().engine)
+    _UPGRADED.reach()
     with database().engine.begin() as connection:
         subscriptions.write(connection, registry())
-        return seed.seed(connection, settings())
+        seeded = seed.seed(connection, settings())
+        _SEEDED.reach()
+    return seeded
 
 
 @click.command()

@@ -5,22 +5,21 @@ import structlog
 from domain.messages import Message
 from domain.settings import settings
 from tasks.bus.retry import Permanent
+from tasks.gateways import twilio
 from tasks.gateways.switch import mode
 
 logger = structlog.get_logger(__name__)
-
-
-class SmsUnavailableError(Exception):
-    """The SMS service does not take messages now."""
 
 
 def send(message: Message, key: str) -> str:
     """Send a message; gives the service's own name for it. The key lets a service that knows it drop a repetition."""
     adapter = mode("sms", settings().sms)
     if adapter == "faulty":
-        raise SmsUnavailableError("503 from the SMS service (switched to faulty)")
+        raise twilio.SmsUnavailableError("503 from the SMS service (switched to faulty)")
     if adapter == "faulty:permanent":
         raise Permanent("400 from the SMS service: no such number (switched to faulty:permanent)")
+    if adapter == "twilio":
+        return twilio.send(settings(), message.recipient, message.body, key)
     return _console(message, key)
 
 

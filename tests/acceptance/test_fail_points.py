@@ -1,0 +1,159 @@
+"""Death, standstill and lost answers at every named place: each costs nothing but time."""
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from domain.kernel.failpoint import FOLDER
+from tests.acceptance.conftest import ORDER, TREE, Shop
+from tests.conftest import until
+
+pytestmark = pytest.mark.acceptance
+
+RECOVERY = 60
+"""Seconds after which nothing may be left of what happened at a point."""
+
+# The longest standstill ends a transaction (15 s), or a task (30 s), before it ends by itself.
+CASES = [
+    "web.changed kill",
+    "web.changed lose",
+    "web.committed kill",
+    "web.committed lose",
+    "relay.marked kill",
+    "relay.published kill",
+    "relay.expanded kill",
+    "relay.expanded lose",
+    "relay.fanned-out kill",
+    "relay.fanned-out lose",
+    "relay.found-lost kill",
+    "inside.handled kill",
+    "inside.handled kill-group",
+    "inside.handled pause 18",
+    "inside.committed kill",
+    "inside.committed kill-group",
+    "inside.committed lose",
+    "outside.claimed kill",
+    "outside.called kill-group",
+    "outside.called pause 33",
+    "outside.answered kill",
+    "outside.answered lose",
+    "chord.unsent kill",
+    "chord.sent kill-group",
+    "chord.baked kill",
+    "chord.baked lose",
+    "chord.plated kill-group",
+    "chord.plated lose",
+]
+MIGRATING = ["migrate.upgraded kill", "migrate.seeded kill"]
+
+
+class Struck(NamedTuple):
+    """The order that was under way when it happened, and when that was."""
+
+    order_id: str
+    at: float
+
+
+@pytest.fixture(scope="module")
+def shop(new_shop: Callable[..., Shop], tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    shop = new_shop()
+    shop.env[FOLDER] = str(tmp_path_factory.mktemp("points"))
+    shop.open("--scale", "oven=2")
+    return shop
+
+
+def point_of(case: str) -> str:
+    return case.partition(" ")[0]
+
+
+def arm(shop: Shop, case: str) -> Path:
+    """Arm a point; gives the file that is there once it has struck."""
+    point, _, what = case.partition(" ")
+    folder = Path(shop.env[FOLDER])
+    struck = folder / f"{point}.struck"
+    struck.unlink(missing_ok=True)
+    (folder / f"{point}.draft").write_text(what)
+    (folder / f"{point}.draft").rename(folder / point)
+    return struck
+
+
+def insist(shop: Shop) -> str:
+    """Order as a client should: with one key, again until there is an answer."""
+    key = {"Idempotency-Key": uuid4().hex}
+    answers: list[httpx.Response] = []
+
+    def answered() -> bool:
+        try:
+            answers.append(shop.http.post(f"{shop.url}/api/orders", json=ORDER, headers=key))
+        except httpx.TransportError:
+            return False
+        return answers[-1].status_code == 201
+
+    until(answered, 30, "an answer")
+    return str(answers[-1].json()["id"])
+
+
+@pytest.fixture(scope="module")
+def struck(shop: Shop) -> dict[str, Struck]:
+    """Let all of it happen, one after the other, while what happened before is still being mended."""
+    found = {}
+    for case in CASES:
+        file = arm(shop, case)
+        order_id = insist(shop)
+        until(file.exists, 45, f"reaching {case}")
+        found[case] = Struck(order_id, file.stat().st_ctime)
+    return found
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_nothing_is_lost_when_it_happens_at(shop: Shop, struck: dict[str, Struck], case: str) -> None:
+    order_id, at = struck[case]
+    pending = (
+        "SELECT count(*) FROM outbox o FULL JOIN deliveries d USING (position) JOIN events e USING (position)"
+        " WHERE e.stream = %s AND (d.position IS NULL OR d.state <> 'done')"
+    )
+    seconds = max(1.0, at + RECOVERY - time.time())
+    shop.wait_until_delivered([order_id], seconds)
+    until(lambda: shop.value(pending, f"order-{order_id}") == 0, seconds, "the end of its deliveries")
+    last = (
+        "SELECT extract(epoch FROM max(done_at))::float FROM deliveries JOIN events USING (position) WHERE stream = %s"
+    )
+    assert shop.value(last, f"order-{order_id}") - at < RECOVERY
+
+
+def test_after_all_of_it_there_is_an_order_for_each_key_and_every_invariant_holds(
+    shop: Shop, struck: dict[str, Struck]
+) -> None:
+    shop.check()
+    assert shop.value("SELECT count(*) FROM orders") == len(struck)
+    assert shop.value("SELECT count(*) FROM deliveries WHERE state <> 'done'") == 0
+
+
+@pytest.mark.parametrize("case", MIGRATING)
+def test_a_migration_that_dies_is_finished_by_the_next(
+    new_shop: Callable[..., Shop], case: str, tmp_path: Path
+) -> None:
+    shop = new_shop()
+    shop.env[FOLDER] = str(tmp_path)
+    shop.start("services")
+    shop.services()
+    file = arm(shop, case)
+    assert shop.run("migrate")[0] == -9
+    assert file.exists()
+    code, said = shop.run("migrate")
+    assert code == 0, said
+    assert shop.value("SELECT count(*) FROM pizzas") == 8
+    assert shop.run("migrate")[0] == 0
+    assert shop.value("SELECT count(*) FROM pizzas") == 8
+
+
+def test_every_point_is_tried() -> None:
+    code = [path.read_text() for package in ("domain", "tasks", "web") for path in (TREE / package).rglob("*.py")]
+    points = {name for text in code for name in re.findall(r'FailPoint\("([^"]+)"\)', text)}
+    assert {point_of(case) for case in CASES + MIGRATING} == points

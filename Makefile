@@ -15,8 +15,9 @@ help: ## shows this list
 run: .venv/.ready ## sets up what is missing and runs the whole pizzeria; Ctrl-C ends it
 	@exec $(BIN)/pizzeria up
 
-test: .venv ## runs every test
-	@$(BIN)/python -m pytest
+test: .venv ## runs every test: most wait more than they work, so three files at a time; then what measures time
+	@$(BIN)/python -m pytest -m 'not alone' --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -m alone
 
 lint: .venv ## checks style, types, the arrows between packages, and dependencies
 	$(BIN)/ruff check $(CODE)

@@ -67,7 +67,7 @@ class UnitOfWork:
         columns = ", ".join(rows[0])
         self.run(
             f"INSERT INTO {table} ({columns}) SELECT {columns}"
-            f" FROM jsonb_populate_recordset(CAST(NULL AS {table}), CAST(:rows AS jsonb)) ON CONFLICT {on_conflict}",
+            f" FROM json_populate_recordset(CAST(NULL AS {table}), CAST(:rows AS json)) ON CONFLICT {on_conflict}",
             rows=msgspec.json.encode(rows).decode(),
         )
 

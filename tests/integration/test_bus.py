@@ -15,6 +15,7 @@ from tasks.bus.inside import InsideRunner
 from tasks.bus.registry import Handler, Registry, Subscription
 from tasks.bus.retry import Permanent, Retry, Wait
 from tasks.bus.runner import patiently
+from tasks.registry import registry
 from tests.integration.conftest import Shop
 from tests.integration.probe import QUICK, Probe, cut, effect
 
@@ -296,3 +297,25 @@ def test_an_event_recorded_for_one_of_a_batch_names_that_one_as_its_cause(probe:
     )
     assert len({row.causes for row in rows}) == 3
     assert all(row.mine == row.causes and row.type == "OrderPlaced" for row in rows)
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_handler_sees_what_is_personal_only_if_it_asks(probe: Probe, asks: bool) -> None:
+    seen: list[OrderPlaced] = []
+
+    def look(placed: Sequence[OrderPlaced], _: UnitOfWork) -> None:
+        seen.extend(placed)
+
+    probe.subscribe(look, personal=asks)
+    order = probe.shop.order()
+    probe.drain()
+    (placed,) = seen
+    assert (placed.order_id, placed.customer_id) == (order.id, order.customer_id)
+    assert placed.customer_name == (order.name if asks else None)
+    assert placed.customer_phone == (order.phone if asks else None)
+    assert placed.delivery_address == (order.address if asks else None)
+
+
+def test_handlers_inside_ask_for_nothing_personal_and_those_that_call_outside_do() -> None:
+    for handler in registry().handlers.values():
+        assert {s.personal for s in handler.subscriptions.values()} == {handler.outside}

@@ -22,8 +22,8 @@ COMMANDS = {
     "journey": "Show what happened to an order.",
     "dead": "List, show, retry or discard parked deliveries.",
     "gateway": "Show or switch the mode of a gateway: sms, email, oven.",
-    "describe": "Write the catalogue, the schemas and the AsyncAPI document.",
-    "generate": "Write docker-compose.yml from the handlers, or check that it is up to date.",
+    "describe": "Print the JSON Schema of every event, or check that it keeps to its contract.",
+    "generate": "Write docker-compose.yml and the events' contracts, or check that they are up to date.",
 }
 
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "routes": "Show which event goes to which handler.",
     "events": "Show recorded events.",
     "journey": "Show what happened to an order.",
+    "replay": "Make a handler's read model anew from the log, or compare it.",
     "dead": "List, show, retry or discard parked deliveries.",
     "gateway": "Show or switch the mode of a gateway: sms, email, oven.",
     "describe": "Print the JSON Schema of every event, or check that it keeps to its contract.",

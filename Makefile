@@ -29,7 +29,7 @@ lint: .venv ## checks style, types, the arrows between packages, and dependencie
 bench: .venv ## compares orders to the door with the same job in hand-written Celery; on a quiet machine
 	@$(BIN)/python -m bench
 
-generate: .venv/.ready ## writes docker-compose.yml anew from the handlers and the settings
+generate: .venv/.ready ## writes docker-compose.yml and the contracts of the events anew
 	@$(BIN)/pizzeria generate
 
 # Only the owner enters the folder; the files are open, since containers read them as users of their own.

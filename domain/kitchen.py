@@ -164,7 +164,8 @@ class Kitchen:
         if not (baked or burnt or waiting):
             return
         orders = Orders(work, [*baked, *waiting])
-        orders.advance(baked, OrderReady, _ready)
+        now = clock.now()
+        orders.advance(baked, OrderReady, lambda order: _ready(order, now))
         # A failed order whose pizzas staff send back is cooking already; one cancelled in the meantime is not.
         admitted = [i for i in waiting if i in {*orders.which("placed"), *orders.which("cooking")}]
         self._load(work, orders, burnt + admitted, admitted)
@@ -255,8 +256,7 @@ def _cooking(order: Order, load_id: str, due: datetime) -> OrderCookingStarted:
     return OrderCookingStarted(**order.contact, load_id=load_id, estimated_ready_time=due)
 
 
-def _ready(order: Order) -> OrderReady:
-    now = clock.now()
+def _ready(order: Order, now: datetime) -> OrderReady:
     return OrderReady(
         **order.contact,
         fulfilment=order.fulfilment,

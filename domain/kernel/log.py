@@ -143,3 +143,17 @@ def read_stream(connection: Connection, catalogue: Catalogue, stream: str, after
             raise event
         found.append(event)
     return found
+
+
+def read_streams(
+    connection: Connection, catalogue: Catalogue, streams: Sequence[str]
+) -> dict[str, list[Recorded[Event] | Exception]]:
+    """Give the events of each of several streams in their order; an exception stands for one that cannot be read."""
+    rows = connection.execute(
+        text(f"SELECT {COLUMNS} FROM events e WHERE e.stream = ANY(:streams) ORDER BY e.stream, e.sequence"),
+        {"streams": list(streams)},
+    ).all()
+    found: dict[str, list[Recorded[Event] | Exception]] = {}
+    for row, event in zip(rows, decode(connection, catalogue, rows), strict=True):
+        found.setdefault(row.stream, []).append(event)
+    return found

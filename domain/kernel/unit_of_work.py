@@ -24,6 +24,8 @@ _SESSION = (
     "-c timezone=UTC -c plan_cache_mode=force_custom_plan -c idle_in_transaction_session_timeout=15s"
     " -c transaction_timeout=35s -c lock_timeout=5s"
 )
+# 100,000 orders are more than the time and the memory that a handler's transaction is meant for.
+_LONG_READ = {"transaction_timeout": "0", "idle_in_transaction_session_timeout": "0", "work_mem": "128MB"}
 _CONFLICTS = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
 
 
@@ -160,6 +162,14 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """Give a connection for reading; nothing done on it is kept."""
         with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def view(self) -> Iterator[Connection]:
+        """Give a connection for reading one unchanging state of the database, however long that takes."""
+        with self.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+            for name, value in _LONG_READ.items():
+                connection.execute(text(f"SET LOCAL {name} = '{value}'"))
             yield connection
 
 

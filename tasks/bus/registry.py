@@ -63,6 +63,8 @@ class Subscription:
     outside: bool
     retry: Retry
     personal: bool = True
+    fills: str | None = None
+    """The one table that the function writes, if it does nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,12 @@ class Handler:
     subscriptions: Mapping[str, Subscription]
     settle: Settle | None = None
 
+    @property
+    def read_model(self) -> tuple[str, ...]:
+        """The tables that can be made anew from the log: none, unless filling them is all that the handler does."""
+        tables = {subscription.fills for subscription in self.subscriptions.values()}
+        return tuple(sorted(table for table in tables if table)) if None not in tables else ()
+
     def retry_for(self, event_type: str) -> Retry:
         """Give the policy for a failed event of this type."""
         found = self.subscriptions.get(event_type)
@@ -81,13 +89,18 @@ class Handler:
 
 
 def handles(
-    event_type: type[Event], *more: type[Event], retry: Retry | None = None, personal: bool = False
+    event_type: type[Event],
+    *more: type[Event],
+    retry: Retry | None = None,
+    personal: bool = False,
+    fills: str | None = None,
 ) -> Callable[[Inside], Inside]:
     """Subscribe a function of a batch of events and a unit of work: exactly once in the database.
 
     Its events' personal fields are None unless it asks for them: few need them, and to decrypt them takes time.
+    ``fills`` says that all it does is write this table, from these events and in any order of them: it can be replayed.
     """
-    return _subscribe((event_type, *more), outside=False, retry=retry, personal=personal)
+    return _subscribe((event_type, *more), outside=False, retry=retry, personal=personal, fills=fills)
 
 
 def calls(event_type: type[Event], *more: type[Event], retry: Retry | None = None) -> Callable[[Outside], Outside]:
@@ -102,10 +115,17 @@ def settles(function: Settle) -> Settle:
 
 
 def _subscribe(
-    event_types: Iterable[type[Event]], *, outside: bool, retry: Retry | None, personal: bool
+    event_types: Iterable[type[Event]],
+    *,
+    outside: bool,
+    retry: Retry | None,
+    personal: bool,
+    fills: str | None = None,
 ) -> Callable[[Any], Any]:
     def mark(function: Any) -> Any:
-        marks = [Subscription(kind.__name__, function, outside, retry or Retry(), personal) for kind in event_types]
+        marks = [
+            Subscription(kind.__name__, function, outside, retry or Retry(), personal, fills) for kind in event_types
+        ]
         setattr(function, _MARK, [*getattr(function, _MARK, []), *marks])
         return function
 
@@ -144,7 +164,7 @@ def collect(module: ModuleType, override: Mapping[str, float]) -> Handler:
         raise RegistryError(
             f"{module.__name__} handles nothing: mark a function with @handles or @calls, or move the file."
         )
-    by_event = {mark.event_type: replace(mark, retry=mark.retry.overridden(override)) for mark in marks}
+    by_event = {m.event_type: replace(m, retry=m.retry.overridden(override)) for m in marks}
     if len(by_event) < len(marks):
         raise RegistryError(f"{module.__name__} handles an event twice: one function for each event.")
     if len({m.outside for m in marks}) > 1:

@@ -33,12 +33,17 @@ class Load:
     _ended: bool = False
 
     async def as_many_as_it_takes(self, warm: float, seconds: float) -> float:
-        """Keep every connection busy for so many seconds after warming up; gives the seconds that were counted."""
+        """Keep every connection busy, and count for so many seconds; gives the seconds that were counted.
+
+        Before that it warms up for some seconds, from the first answer on: some connect and import only then.
+        """
         request = orders(self.port)
-        began = perf_counter() + warm
+        began = math.inf
+        warming = asyncio.Event()
 
         def answered(connection: Connection, status: int) -> None:
             now = perf_counter()
+            warming.set()
             if connection.asked_at >= began and not self._ended:
                 self._keep(status, now - connection.asked_at)
             if not self._ended:
@@ -46,7 +51,10 @@ class Load:
 
         for connection in await self._open(self.connections, answered):
             connection.ask(request(), perf_counter())
-        await asyncio.sleep(warm + seconds)
+        await warming.wait()
+        await asyncio.sleep(warm)
+        began = perf_counter()
+        await asyncio.sleep(seconds)
         self._ended = True
         return perf_counter() - began
 
@@ -103,7 +111,7 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 @click.command()
 @click.argument("port", type=int)
 @click.option("--connections", type=int, default=16)
-@click.option("--warm", type=float, default=2.0, help="Seconds before counting begins.")
+@click.option("--warm", type=float, default=3.0, help="Seconds before counting begins.")
 @click.option("--seconds", type=float, default=10.0)
 @click.option("--rate", type=float, help="Orders a second.")
 @click.option("--orders", "number", type=int, default=100, help="How many, at a rate.")

@@ -26,7 +26,7 @@ lint: .venv ## checks style, types, the arrows between packages, and dependencie
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 
-bench: .venv ## compares orders to the door with the same job in hand-written Celery; on a quiet machine
+bench: .venv/.ready-bench ## compares speed with Celery by hand, Dramatiq, DBOS, Procrastinate and more; on a quiet machine
 	@$(BIN)/python -m bench
 
 generate: .venv/.ready ## writes docker-compose.yml and the contracts of the events anew
@@ -65,12 +65,19 @@ secrets: ## makes up the passwords that docker-compose.yml wants, in the folder 
 	@$(INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
 
-lock: .venv/.python ## writes both lock files anew from pyproject.toml
+.venv/.ready-bench: .venv/.ready requirements-bench.lock
+	@echo 'Installing what the bench compares with (requirements-bench.lock).'
+	@$(INSTALL) --require-hashes -r requirements-bench.lock
+	@touch $@
+
+lock: .venv/.python ## writes the lock files anew from pyproject.toml
 	@$(INSTALL) uv
 	@echo 'Resolving what the pizzeria needs.'
 	@$(COMPILE) --group build pyproject.toml -o requirements.lock
 	@echo 'Resolving what its tests need.'
 	@$(COMPILE) --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+	@echo 'Resolving what its bench compares with.'
+	@$(COMPILE) --group bench pyproject.toml -c requirements.lock -c requirements-dev.lock -o requirements-bench.lock
 
 clean: ## removes .venv and what tools left behind; the pizzeria's data in var stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build *.egg-info

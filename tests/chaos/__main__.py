@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from tests.chaos import outside
+from tests.chaos.baselines.house import Baseline
 from tests.chaos.house import House
 from tests.chaos.pizzeria import Ours
 from tests.chaos.plan import draw
@@ -35,10 +36,18 @@ def _say(sentence: str) -> None:
     show_default=True,
     help="Seconds without progress after which what is left is lost.",
 )
+@click.option("--baseline", type=click.Choice(["early", "late"]), help="Not the pizzeria, but Celery by hand.")
 @click.option("--plan", "only_plan", is_flag=True, help="Print the plan, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON alone on stdout.")
 def main(
-    seconds: float, orders: int, faults: int, seed: int | None, patience: float, only_plan: bool, as_json: bool
+    seconds: float,
+    orders: int,
+    faults: int,
+    seed: int | None,
+    patience: float,
+    baseline: str | None,
+    only_plan: bool,
+    as_json: bool,
 ) -> None:
     """Place orders while everything breaks, and report what was lost, done twice, and how long it took to recover.
 
@@ -47,7 +56,7 @@ def main(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
     seed = random.randrange(1_000_000) if seed is None else seed
     with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as folder, outside.running() as world:
-        house: House = Ours(Path(folder), world.settings)
+        house: House = Baseline(Path(folder), baseline) if baseline else Ours(Path(folder), world.settings)
         plan = draw(seed, seconds, orders, faults, house.kinds)
         if only_plan:
             click.echo("\n".join(map(str, plan.faults)))

@@ -123,7 +123,7 @@ class House(ABC):
         found: list[tuple[Any, ...]] = []
 
         def asked() -> bool:
-            with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self._direct[POSTGRES]) as connection:
+            with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.database_url) as connection:
                 found.extend(connection.execute(sql.encode(), values).fetchall())
                 return True
             return False
@@ -141,6 +141,11 @@ class House(ABC):
             return False
 
         until(done, 30, "an answer of the broker")
+
+    @property
+    def database_url(self) -> str:
+        """Where the database is, past the proxy."""
+        return self._direct[POSTGRES]
 
     @property
     def broker_url(self) -> str:

@@ -7,7 +7,7 @@ CODE := $(wildcard domain tasks web bench tests)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench generate secrets lock clean
+.PHONY: help run test lint bench chaos generate secrets lock clean
 
 help: ## shows this list
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z.]+):.*## /make \1\t/' | expand -t 14
@@ -28,6 +28,9 @@ lint: .venv ## checks style, types, the arrows between packages, and dependencie
 
 bench: .venv ## compares orders to the door with the same job in hand-written Celery; on a quiet machine
 	@$(BIN)/python -m bench
+
+chaos: .venv ## places orders while everything breaks, and reports; ARGS='--seed 7 --seconds 600 --orders 3000 --faults 150'
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 generate: .venv/.ready ## writes docker-compose.yml anew from the handlers and the settings
 	@$(BIN)/pizzeria generate

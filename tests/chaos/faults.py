@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from tests.chaos import messages, poison
 from tests.chaos.client import Body, Client
@@ -43,7 +42,6 @@ class Scene:
     house: House
     client: Client
     outside: Outside
-    points: Path
     body: Body
 
 
@@ -153,7 +151,7 @@ def _send_old(scene: Scene, fault: Fault) -> None:
 def _strike_at_point(scene: Scene, fault: Fault) -> None:
     """Arm a fail point for the first process that comes by; if none does, nothing happened."""
     point, _, what = fault.target.partition(" ")
-    draft, armed = scene.points / f"{point}.draft", scene.points / point
+    draft, armed = scene.house.points / f"{point}.draft", scene.house.points / point
     draft.write_text(what)
     os.rename(draft, armed)
     deadline = time.monotonic() + fault.seconds

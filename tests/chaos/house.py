@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,7 +56,11 @@ class House(ABC):
         self._servers = Pizzeria(folder / "servers")
         self._everything = Pizzeria(folder)
         self.proxies: dict[str, Proxy] = {}
+        self.points = folder / "points"
+        """Where fail points are armed, in a house that has some."""
         self._direct: dict[str, str] = {}
+        self.ending = contextlib.ExitStack()
+        """What ends whatever was started, last first."""
 
     @property
     @abstractmethod
@@ -75,17 +79,13 @@ class House(ABC):
     def unfinished(self) -> int:
         """Count the orders that are neither delivered nor cancelled."""
 
-    @abstractmethod
-    def end(self) -> None:
-        """End every process."""
-
     def mend(self) -> dict[str, int]:
         """Do what an operator would, when all is over; gives what was parked, by handler."""
         return {}
 
     @abstractmethod
-    def look(self, journals: Mapping[str, Mapping[str, Sequence[float]]], findings: Findings) -> None:
-        """Add what this house alone can know; ``journals`` are the times of the calls outside, by service and key."""
+    def look(self, called: Set[str], findings: Findings) -> None:
+        """Add what this house alone can know; ``called`` are the keys of all calls outside."""
 
     def check(self) -> list[str]:
         """Try the invariants; gives those that are violated."""
@@ -93,6 +93,7 @@ class House(ABC):
 
     def start_servers(self) -> None:
         """Run PostgreSQL and Redis, with a proxy before each."""
+        self.ending.callback(self._servers.end)
         self._servers.start("services")
         urls = self._servers.services()
         self._direct = {POSTGRES: urls["database_url"], REDIS: urls["broker_url"]}
@@ -101,11 +102,7 @@ class House(ABC):
         self.proxies = {POSTGRES: Proxy(socket), REDIS: Proxy((str(where.hostname), int(where.port or 0)))}
         for proxy in self.proxies.values():
             proxy.open()
-
-    def end_servers(self) -> None:
-        for proxy in self.proxies.values():
-            proxy.close()
-        self._servers.end()
+            self.ending.callback(proxy.close)
 
     @property
     def settings(self) -> dict[str, object]:

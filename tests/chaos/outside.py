@@ -16,22 +16,24 @@ from tests.fakes.twilio import FakeTwilio, Sent
 
 
 class Call(NamedTuple):
-    """One message that went out: the key it came with, and when."""
+    """One message that went out: the key it came with, when, and whether the caller was told."""
 
     key: str
     at: float
+    answered: bool
 
 
 class _Sent(list[Sent]):
     """The SMS service's journal, with the times."""
 
-    def __init__(self) -> None:
+    def __init__(self, service: FakeTwilio) -> None:
         super().__init__()
+        self._service = service
         self.calls: list[Call] = []
 
     def append(self, sent: Sent) -> None:
         super().append(sent)
-        self.calls.append(Call(sent.key, time.time()))
+        self.calls.append(Call(sent.key, time.time(), self._service.mood != "mute"))
 
 
 class Mailbox:
@@ -47,7 +49,7 @@ class Mailbox:
         content = envelope.content
         assert isinstance(content, bytes)
         mail = message_from_bytes(content, policy=policy.default)
-        self.calls.append(Call(str(mail["X-Idempotency-Key"]), time.time()))
+        self.calls.append(Call(str(mail["X-Idempotency-Key"]), time.time(), self.mood != "mute"))
         if self.mood == "mute":
             server.transport.abort()
         return "250 Taken"
@@ -73,7 +75,7 @@ def running() -> Iterator[Outside]:
     mailbox = Mailbox()
     controller = Controller(mailbox, hostname="127.0.0.1", port=free_port())
     with twilio.running() as sms:
-        sms.journal = sent = _Sent()
+        sms.journal = sent = _Sent(sms)
         controller.start()
         try:
             yield Outside(

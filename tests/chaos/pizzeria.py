@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 from tasks.registry import registry
@@ -40,7 +40,6 @@ class Ours(House):
     def __init__(self, folder: Path, outside: Mapping[str, object]) -> None:
         super().__init__(folder)
         self._outside = outside
-        self.points = folder / "points"
         self._port = free_port()
         handlers = sorted(registry().handlers)
         self.kinds = faults.for_pizzeria([*handlers, PASS], handlers)
@@ -63,11 +62,8 @@ class Ours(House):
         env = {f"PIZZERIA_{name.upper()}": str(value) for name, value in given.items()}
         more = {"FAILPOINTS": str(self.points), "PYTHONPATH": str(self._tree()), "PYTHONSAFEPATH": "1"}
         self._shop = Shop(self.folder / "shop", env | more)
+        self.ending.callback(self._shop.end)
         self._shop.open()
-
-    def end(self) -> None:
-        self._shop.end()
-        self.end_servers()
 
     def _tree(self) -> Path:
         """Copy the code, with the handler that can be poisoned."""
@@ -114,7 +110,7 @@ class Ours(House):
         violated = [f"{i['title']}: {', '.join(i['examples'])}" for i in found["invariants"] if i["violations"]]
         return violated if found["quiet"] else [*violated, f"Not quiet: {found['pending']}"]
 
-    def look(self, journals: Mapping[str, Mapping[str, Sequence[float]]], findings: Findings) -> None:
+    def look(self, called: Set[str], findings: Findings) -> None:
         for (order_id,) in self.rows(
             "SELECT id FROM orders WHERE NOT EXISTS (SELECT FROM switches WHERE gateway = 'tasted-' || id)"
         ):
@@ -123,7 +119,6 @@ class Ours(House):
             "SELECT stream, count(*) FROM events WHERE type = 'OrderDelivered' GROUP BY 1 HAVING count(*) > 1"
         ):
             findings.duplicated.append(f"{stream} was delivered {number} times")
-        called = {key for journal in journals.values() for key in journal}
         for (key,) in self.rows(_KEYS):
             if key not in called:
                 findings.lost.append(f"nobody was told of {key}")

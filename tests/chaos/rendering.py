@@ -26,8 +26,15 @@ def text(report: Report) -> str:
         f"| {service} | {o['calls']} | {o['keys']} | {o['repeated']} | {o['most']} |"
         for service, o in report.outside.items()
     ]
-    lines += ["", "| fault | struck | recovered after (median, s) | (maximum, s) |", "| --- | ---: | ---: | ---: |"]
-    lines += [f"| {kind} | {f['struck']} | {f['median']} | {f['max']} |" for kind, f in report.faults.items()]
+    lines += [
+        "",
+        "| fault | struck | recovered after, median | maximum | never |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    lines += [
+        f"| {kind} | {f['struck']} | {f['median']} s | {f['max']} s | {f['never']} |"
+        for kind, f in report.faults.items()
+    ]
     if report.parked:
         parked = ", ".join(f"{handler} {number}" for handler, number in report.parked.items())
         lines += ["", f"Parked, and delivered after `pizzeria dead retry`: {parked}."]

@@ -42,7 +42,7 @@ class Report:
     violated: Sequence[str]
     parked: Mapping[str, int]
     outside: Mapping[str, Mapping[str, int]]
-    faults: Mapping[str, Mapping[str, float | int | None]]
+    faults: Mapping[str, Mapping[str, float]]
 
     @property
     def holds(self) -> bool:
@@ -76,50 +76,62 @@ def compare(attempts: Mapping[str, Attempt], orders: Sequence[Order], read: Mapp
     return found
 
 
-def by_key(calls: Sequence[Call]) -> dict[str, list[float]]:
-    """Give the times of the calls for each key."""
-    found: dict[str, list[float]] = {}
+def by_key(calls: Sequence[Call]) -> dict[str, list[Call]]:
+    """Give the calls for each key."""
+    found: dict[str, list[Call]] = {}
     for call in calls:
-        found.setdefault(call.key, []).append(call.at)
+        found.setdefault(call.key, []).append(call)
     return found
 
 
-def unexplained(journal: Mapping[str, Sequence[float]], faults: Sequence[Struck]) -> list[str]:
-    """Find the keys that were called more often than once, and once more for each fault about that time."""
+def unexplained(journal: Mapping[str, Sequence[Call]], faults: Sequence[Struck]) -> list[str]:
+    """Find the keys that were called more often than once, and once more for each fault about that time.
+
+    A call that the service never answered does not count: nobody can know that it was made.
+    """
     found = []
-    for key, times in journal.items():
+    for key, calls in journal.items():
+        times = [call.at for call in calls if call.answered] or [calls[-1].at]
         crashes = sum(s.began <= times[-1] and s.ended + AFTERMATH >= times[0] for s in faults)
         if len(times) > 1 + crashes:
             found.append(f"{key} was called {len(times)} times, with {crashes} faults about that time")
     return found
 
 
-def repetitions(journal: Mapping[str, Sequence[float]]) -> dict[str, int]:
+def repetitions(journal: Mapping[str, Sequence[Call]]) -> dict[str, int]:
     """Count the calls of one service: all, the keys they were for, and how many keys came more than once."""
     return {
         "calls": sum(map(len, journal.values())),
         "keys": len(journal),
-        "repeated": sum(len(times) > 1 for times in journal.values()),
+        "repeated": sum(len(calls) > 1 for calls in journal.values()),
         "most": max(map(len, journal.values()), default=0),
     }
 
 
-def recovery(struck: Sequence[Struck], orders: Sequence[Order]) -> dict[str, dict[str, float | int | None]]:
+def recovery(struck: Sequence[Struck], orders: Sequence[Order]) -> dict[str, dict[str, float]]:
     """Give for each kind of fault how often it struck, and the median and maximum of its recovery times.
 
     A fault's recovery time is that from its end until the last of these orders was delivered or cancelled: those that
     were placed after the end of the fault before and before its own end, and the first that was placed afterwards.
+    ``never`` counts the faults after which one of these never was.
     """
+    never: Counter[str] = Counter()
     times: dict[str, list[float]] = {}
-    placed = sorted((order for order in orders), key=lambda order: order.placed_at)
+    placed = sorted(orders, key=lambda order: order.placed_at)
     before = 0.0
     for one in struck:
         of_its_time = [order for order in placed if before < order.placed_at <= one.ended]
         probe = next((order for order in placed if order.placed_at > one.ended), None)
-        ends = [order.finished_at for order in (*of_its_time, *([probe] if probe else [])) if order.finished_at]
-        times.setdefault(one.fault.kind, []).append(max(0.0, max(ends, default=0.0) - one.ended))
+        ends = [order.finished_at for order in (*of_its_time, *([probe] if probe else []))]
+        times.setdefault(one.fault.kind, []).append(max(0.0, max(filter(None, ends), default=0.0) - one.ended))
+        never[one.fault.kind] += None in ends
         before = one.ended
     return {
-        kind: {"struck": len(found), "median": round(median(found), 1), "max": round(max(found), 1)}
+        kind: {
+            "struck": len(found),
+            "median": round(median(found), 1),
+            "max": round(max(found), 1),
+            "never": never[kind],
+        }
         for kind, found in sorted(times.items())
     }

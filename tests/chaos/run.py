@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from tasks.simulation.baskets import Baskets
 from tests.chaos import faults, journal, report
@@ -20,19 +19,21 @@ INSIST = 60.0
 Say = Callable[[str], None]
 
 
-def run(house: House, outside: Outside, plan: Plan, folder: Path, patience: float, say: Say) -> Report:
+def run(house: House, outside: Outside, plan: Plan, patience: float, say: Say) -> Report:
     """Run a plan against a house that is open. ``patience``: seconds without progress until the rest is lost."""
-    path = folder / "journal"
+    path = house.folder / "journal"
     writing = Journal(path)
     with Client(house.url, writing, INSIST) as client:
         baskets = Baskets(client.shop.menu(INSIST), plan.seed)
-        scene = Scene(house, client, outside, folder / "points", baskets.next())
+        scene = Scene(house, client, outside, baskets.next())
         began = time.monotonic()
         client.start(plan.visits, [baskets.next() for _ in plan.visits])
         struck = _strike_all(scene, plan, began, say)
         client.finish()
+        say("Everybody has an answer, or has given up.")
         recovered = house.wait_until_finished(patience, lambda left: say(f"{left} orders on their way"))
         parked = house.mend()
+        say("Trying the invariants.")
         violated = house.check()
         attempts = journal.read(path)
         read = client.look([order_id for attempt in attempts.values() for order_id in attempt.ids])
@@ -47,7 +48,7 @@ def _strike_all(scene: Scene, plan: Plan, began: float, say: Say) -> list[Struck
         at = time.time()
         faults.strike(scene, fault)
         struck.append(Struck(fault, at, time.time()))
-        say(f"{time.monotonic() - began:7.1f} s  {fault}")
+        say(str(fault))
     return struck
 
 
@@ -65,7 +66,7 @@ def _judge(
     orders = house.orders()
     found = report.compare(attempts, orders, read)
     journals = {service: report.by_key(calls) for service, calls in outside.calls().items()}
-    house.look(journals, found)
+    house.look({key for calls in journals.values() for key in calls}, found)
     for calls in journals.values():
         found.duplicated.extend(report.unexplained(calls, struck))
     return Report(

@@ -21,7 +21,16 @@ def main() -> None:
     with Supervisor(print) as supervisor:
         supervisor.start(
             [
-                _program(home, "web", "gunicorn", f"--bind={web}", "--workers=2", "--threads=8", f"{_APP}:web"),
+                _program(
+                    home,
+                    "web",
+                    "gunicorn",
+                    f"--bind={web}",
+                    "--workers=2",
+                    "--threads=8",
+                    "--no-control-socket",
+                    f"{_APP}:web",
+                ),
                 _program(home, "worker", "celery", "-A", _APP, "worker", "--concurrency=6", "--loglevel=WARNING"),
             ]
         )

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Set
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -54,6 +54,7 @@ class Baseline(House):
             env=os.environ | env | {"BASELINE": self._acknowledges},
             stdout=subprocess.DEVNULL,
         )
+        self.ending.callback(self._end)
         until(self._is_ready, 60, "the baseline's web server")
 
     def _is_ready(self) -> bool:
@@ -63,10 +64,9 @@ class Baseline(House):
         except (OSError, URLError):
             return False
 
-    def end(self) -> None:
+    def _end(self) -> None:
         self._process.terminate()
         self._process.wait(60)
-        self.end_servers()
 
     def orders(self) -> list[Order]:
         columns = "id, key, status, extract(epoch FROM placed_at)::float, extract(epoch FROM finished_at)::float"
@@ -76,7 +76,7 @@ class Baseline(House):
         ((number,),) = self.rows("SELECT count(*) FROM orders WHERE finished_at IS NULL")
         return int(number)
 
-    def look(self, journals: Mapping[str, Mapping[str, Sequence[float]]], findings: Findings) -> None:
+    def look(self, called: Set[str], findings: Findings) -> None:
         """Look whether each order that was delivered had everything done for it, once."""
         for order_id, what, times in self.rows(_EFFECTS):
             if times == 0:

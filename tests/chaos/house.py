@@ -22,6 +22,7 @@ from tests.conftest import Pizzeria, until
 POSTGRES, REDIS, WEB = "postgres", "redis", "web"
 TERMINAL = frozenset({"delivered", "cancelled"})
 _LOOK_EVERY = 0.25
+_SAY_EVERY = 5.0
 
 
 class Order(NamedTuple):
@@ -77,7 +78,7 @@ class House(ABC):
 
     @abstractmethod
     def unfinished(self) -> int:
-        """Count the orders that are neither delivered nor cancelled."""
+        """Count what is still to be done: orders that are neither delivered nor cancelled, and the like."""
 
     def mend(self) -> dict[str, int]:
         """Do what an operator would, when all is over; gives what was parked, by handler."""
@@ -168,16 +169,19 @@ class House(ABC):
                 os.kill(pid, number)
 
     def wait_until_finished(self, patience: float, say: Callable[[int], None]) -> bool:
-        """Wait until every order is finished; false if none has been for ``patience`` seconds, and some are left."""
-        least, moved = self.unfinished(), time.monotonic()
+        """Wait until nothing is to be done; false if that has come no nearer for ``patience`` seconds."""
+        least, moved, said = self.unfinished(), time.monotonic(), 0.0
         while least:
-            if time.monotonic() - moved > patience:
+            now = time.monotonic()
+            if now - moved > patience:
                 return False
+            if now - said > _SAY_EVERY:
+                say(least)
+                said = now
             time.sleep(_LOOK_EVERY)
             left = self.unfinished()
             if left < least:
                 least, moved = left, time.monotonic()
-                say(left)
         return True
 
 

@@ -22,9 +22,9 @@ WHERE (handler = 'sms' AND e.type IN
         ('OrderPlaced', 'OrderReady', 'OrderOutForDelivery', 'OrderDelivered', 'OrderCancelled'))
     OR (handler = 'email' AND e.type IN ('OrderPlaced', 'OrderCancelled') AND o.email IS NOT NULL)
 """
-_POISON_AT_WORK = f"""
-SELECT count(*) FROM deliveries d JOIN events e USING (position) JOIN orders o ON o.id = substr(e.stream, 7)
-WHERE d.handler = '{POISON}' AND d.state = 'pending' AND o.name = '{poison.POISONER}'
+_UNFINISHED = """
+SELECT (SELECT count(*) FROM orders WHERE status NOT IN ('delivered', 'cancelled')) + (SELECT count(*) FROM outbox)
+    + (SELECT count(*) FROM deliveries WHERE state = 'pending')
 """
 _ORDERS = """
 SELECT id, coalesce(idempotency_key, ''), status, extract(epoch FROM placed_at)::float,
@@ -63,7 +63,7 @@ class Ours(House):
         more = {"FAILPOINTS": str(self.points), "PYTHONPATH": str(self._tree()), "PYTHONSAFEPATH": "1"}
         self._shop = Shop(self.folder / "shop", env | more)
         self.ending.callback(self._shop.end)
-        self._shop.open()
+        self._shop.open("--scale", "sms=2", "--scale", "inventory=2")
 
     def _tree(self) -> Path:
         """Copy the code, with the handler that can be poisoned."""
@@ -77,12 +77,11 @@ class Ours(House):
         return [Order(*row) for row in self.rows(_ORDERS)]
 
     def unfinished(self) -> int:
-        ((number,),) = self.rows("SELECT count(*) FROM orders WHERE status NOT IN ('delivered', 'cancelled')")
+        ((number,),) = self.rows(_UNFINISHED)
         return int(number)
 
     def mend(self) -> dict[str, int]:
-        """Wait until the poison is parked, give the antidote, and have all that is parked delivered again."""
-        until(lambda: self.rows(_POISON_AT_WORK) == [(0,)], 120, "the parking of the poison")
+        """Give the antidote, and have all that is parked delivered again."""
         (self._shop.home / poison.ANTIDOTE).touch()
         parked = dict(self.rows("SELECT handler, count(*) FROM deliveries WHERE state = 'parked' GROUP BY 1"))
         if parked:

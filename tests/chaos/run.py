@@ -31,7 +31,7 @@ def run(house: House, outside: Outside, plan: Plan, patience: float, say: Say) -
         struck = _strike_all(scene, plan, began, say)
         client.finish()
         say("Everybody has an answer, or has given up.")
-        recovered = house.wait_until_finished(patience, lambda left: say(f"{left} orders on their way"))
+        recovered = house.wait_until_finished(patience, lambda left: say(f"{left} still to be done"))
         parked = house.mend()
         say("Trying the invariants.")
         violated = house.check()

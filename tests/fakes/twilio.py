@@ -79,6 +79,7 @@ def running() -> Iterator[FakeTwilio]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # or each answer waits 40 ms for the caller to acknowledge its headers
 
         def do_POST(self) -> None:
             length = int(self.headers.get("Content-Length", 0))

@@ -7,7 +7,7 @@ CODE := $(wildcard domain tasks web bench tests)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench generate secrets lock clean
+.PHONY: help run test lint bench chaos generate secrets lock clean
 
 help: ## shows this list
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z.]+):.*## /make \1\t/' | expand -t 14
@@ -28,6 +28,9 @@ lint: .venv ## checks style, types, the arrows between packages, and dependencie
 
 bench: .venv/.ready-bench ## compares speed with Celery by hand, Dramatiq, DBOS, Procrastinate and more; on a quiet machine
 	@$(BIN)/python -m bench
+
+chaos: .venv ## places orders while everything breaks, and reports; ARGS='--seed 7 --seconds 600 --orders 3000 --faults 150'
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 generate: .venv/.ready ## writes docker-compose.yml and the contracts of the events anew
 	@$(BIN)/pizzeria generate

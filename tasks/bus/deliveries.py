@@ -60,6 +60,16 @@ def count_start(connection: Connection, handler: str, positions: Sequence[int]) 
     return list(poison.scalars().all())
 
 
+def take_apart(connection: Connection, handler: str, positions: Sequence[int]) -> None:
+    """Have the deliveries of one message sent again, each alone, with their starts as they were counted."""
+    _run(
+        connection,
+        "UPDATE deliveries SET not_before = now(), dispatched_at = NULL, alone = true" + _THESE,
+        handler,
+        positions,
+    )
+
+
 def claim(connection: Connection, handler: str, positions: Sequence[int], token: UUID) -> None:
     """Make these deliveries one worker's own for CLAIM_SECONDS by the database's clock."""
     _run(

@@ -76,6 +76,7 @@ class InsideRunner(Runner):
         with self.database.engine.begin() as connection:
             locked = deliveries.lock(connection, handler.name, positions)
             restarted = [row.position for row in locked if (again or row.sends > 1) and row.position not in counted]
+            third = any(row.starts for row in locked if row.position in restarted)
             if locked and not restarted:
                 self._run_first_type(handler, connection, locked, turn)
                 turn.countdown = self._postpone(handler, turn, single=len(positions) == 1)
@@ -84,8 +85,11 @@ class InsideRunner(Runner):
             _COMMITTED.reach()
         if restarted:  # counted in a transaction of its own, so that what kills the worker now is known
             counted.update(restarted)
-            poison = self.count_start(handler, restarted)
-            turn.left = [position for position in positions if position not in poison]
+            if third and len(positions) > 1:  # one of them may be poison: the others are not to share its end
+                gone = self.take_apart(handler, restarted)
+            else:
+                gone = self.count_start(handler, restarted)
+            turn.left = [position for position in positions if position not in gone]
 
     def _run_first_type(self, handler: Handler, connection: Any, locked: Sequence[Row[Any]], turn: _Turn) -> None:
         turn.rows = [row for row in locked if row.type == locked[0].type]

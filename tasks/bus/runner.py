@@ -108,6 +108,12 @@ class Runner:
         with self.database.engine.begin() as connection:
             return deliveries.count_start(connection, handler.name, positions)
 
+    def take_apart(self, handler: Handler, positions: list[int]) -> list[int]:
+        """Have deliveries that were started twice in one message sent again, each alone; gives them."""
+        with self.database.engine.begin() as connection:
+            deliveries.take_apart(connection, handler.name, positions)
+        return positions
+
     def may_hold(self, pause: float, *, single: bool) -> bool:
         """Tell whether Celery is to hold the message until it is tried again, rather than the relay."""
         return single and self._holds_countdowns and pause <= LONGEST_COUNTDOWN

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from domain.events import OrderPlaced, catalogue
+from domain.kernel.failpoint import FailPoint
 from domain.kernel.unit_of_work import LockOrderError, UnitOfWork
 from tasks.bus import outbox
 from tasks.bus.deliveries import MAX_STARTS
@@ -17,7 +18,7 @@ from tasks.bus.retry import Permanent, Retry, Wait
 from tasks.bus.runner import patiently
 from tasks.registry import registry
 from tests.integration.conftest import Shop
-from tests.integration.probe import QUICK, Probe, cut, effect
+from tests.integration.probe import QUICK, KilledError, Probe, cut, effect
 
 pytestmark = pytest.mark.integration
 
@@ -54,6 +55,40 @@ def test_an_event_handled_by_two_workers_at_once_has_one_effect(probe: Probe) ->
     for thread in threads:
         thread.join(20)
     assert len(probe.effects()) == 1
+
+
+def test_a_worker_that_dies_right_after_its_commit_has_left_nothing_to_do(
+    probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(point: FailPoint) -> None:
+        if point.name == "inside.committed":
+            raise KilledError
+
+    handler = probe.subscribe(effect)
+    order = probe.shop.order()
+    positions = probe.fan_out()
+    with monkeypatch.context() as armed:
+        armed.setattr(FailPoint, "reach", kill)
+        with pytest.raises(KilledError):
+            probe.inside(handler, positions)
+    probe.inside(handler, positions)
+    assert probe.effects() == [order.id]
+
+
+def test_a_copy_of_a_message_that_comes_before_its_retry_is_due_does_nothing(probe: Probe) -> None:
+    attempts = []
+
+    def fail(_: Sequence[OrderPlaced], __: UnitOfWork) -> None:
+        attempts.append(1)
+        raise OSError("not yet")
+
+    handler = probe.subscribe(fail, retry=Retry(times=3, first=20, cap=20, jitter=0))
+    probe.shop.order()
+    positions = probe.fan_out()
+    probe.inside(handler, positions)
+    probe.inside(handler, positions)
+    assert len(attempts) == 1
+    assert probe.deliveries()[0].attempts == 1
 
 
 def test_success_at_the_third_attempt_is_one_effect_and_two_counted_failures(probe: Probe) -> None:
@@ -170,9 +205,6 @@ def test_celery_is_asked_to_bring_a_single_failed_event_back_where_the_broker_ca
 
 @pytest.mark.parametrize("outside", [False, True])
 def test_what_is_started_five_times_without_an_answer_is_parked_as_poison(probe: Probe, outside: bool) -> None:
-    class KilledError(BaseException):
-        """What no handler of errors sees, as a SIGKILL would be."""
-
     def kill(*_: Any) -> None:
         raise KilledError
 
@@ -254,9 +286,6 @@ def test_a_database_that_goes_away_inside_a_handler_is_nobodys_attempt(probe: Pr
 
 
 def test_a_message_that_the_broker_hands_out_again_is_a_counted_start(probe: Probe) -> None:
-    class KilledError(BaseException):
-        """What no handler of errors sees, as a SIGKILL would be."""
-
     def kill(*_: Any) -> None:
         raise KilledError
 

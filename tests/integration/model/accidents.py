@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.exc import OperationalError
 
 from domain.kernel.failpoint import FailPoint
+from tests.integration.probe import KilledError
 
 DEATHS = (
     "relay.marked",
@@ -38,10 +39,6 @@ ACCIDENTS = tuple(
 )
 
 
-class DeadError(BaseException):
-    """The process has died: nothing that it would have done next is done."""
-
-
 @dataclass
 class Accidents:
     """At most one accident is about to happen; it happens once, to whoever comes to its point first."""
@@ -61,7 +58,7 @@ class Accidents:
             return
         self.point = ""
         if self.what == "dies":
-            raise DeadError(reached.name)
+            raise KilledError(reached.name)
         if self.what == "meets":
             self.meet()
             return

@@ -20,11 +20,12 @@ from tasks.bus.retry import Retry
 from tasks.bus.runner import DatabaseAwayError
 from tasks.gateways import switch
 from tests.integration.conftest import Shop
-from tests.integration.model.accidents import Accidents, DeadError
+from tests.integration.model.accidents import Accidents
 from tests.integration.model.broker import Chord, ModelBroker, Waiting
+from tests.integration.probe import KilledError
 
 RETRY = Retry(times=1, first=1, cap=1, jitter=0)
-INTERRUPTIONS = (DeadError, DatabaseAwayError, OperationalError)
+INTERRUPTIONS = (KilledError, DatabaseAwayError, OperationalError)
 
 
 class NotDueError(Exception):

@@ -75,6 +75,19 @@ def test_a_worker_that_dies_right_after_its_commit_has_left_nothing_to_do(
     assert probe.effects() == [order.id]
 
 
+def test_what_follows_the_commit_finds_it_done(probe: Probe) -> None:
+    found: list[list[str]] = []
+
+    def start_something(placed: Sequence[OrderPlaced], work: UnitOfWork) -> None:
+        effect(placed, work)
+        work.after_commit.append(lambda: found.append(probe.effects()))
+
+    handler = probe.subscribe(start_something)
+    order = probe.shop.order()
+    probe.inside(handler, probe.fan_out())
+    assert found == [[order.id]]
+
+
 def test_a_copy_of_a_message_that_comes_before_its_retry_is_due_does_nothing(probe: Probe) -> None:
     attempts = []
 
@@ -116,14 +129,14 @@ def test_what_fails_for_good_is_parked_with_its_traceback_and_harms_no_batch_mat
         if orders[1].id in {order.order_id for order in placed}:
             raise ValueError("cannot handle this one")
 
-    probe.subscribe(refuses_one)
+    handler = probe.subscribe(refuses_one)
+    probe.inside(handler, probe.fan_out())
+    assert [delivery.alone for delivery in probe.deliveries()] == [True] * 4, "they came together"
     probe.drain()
-    states = [delivery.state for delivery in probe.deliveries()]
-    assert states == ["done", "parked", "done", "done"]
+    states = [(delivery.state, delivery.attempts) for delivery in probe.deliveries()]
+    assert states == [("done", 0), ("parked", QUICK.times + 1), ("done", 0), ("done", 0)]
     assert sorted(probe.effects()) == sorted(order.id for i, order in enumerate(orders) if i != 1)
-    parked = probe.deliveries()[1]
-    assert "ValueError: cannot handle this one" in parked.error
-    assert parked.attempts == QUICK.times + 1
+    assert "ValueError: cannot handle this one" in probe.deliveries()[1].error
 
 
 def test_a_permanent_error_is_parked_at_once(probe: Probe) -> None:
@@ -225,13 +238,15 @@ def test_what_is_started_five_times_without_an_answer_is_parked_as_poison(probe:
 
 
 def test_an_event_that_cannot_be_read_is_parked_and_harms_no_other(probe: Probe) -> None:
-    probe.subscribe(effect)
+    handler = probe.subscribe(effect)
     probe.shop.order()
     probe.shop.execute(
         "WITH e AS (INSERT INTO events (id, type, version, stream, sequence, data, correlation_id)"
         " VALUES (gen_random_uuid(), 'OrderPlaced', 2, 'order-x', 1, '{}', 'c') RETURNING position)"
         " INSERT INTO outbox SELECT position FROM e"
     )
+    probe.inside(handler, probe.fan_out())
+    assert [delivery.alone for delivery in probe.deliveries()] == [True, True], "they came together"
     probe.drain()
     assert [delivery.state for delivery in probe.deliveries()] == ["done", "parked"]
 

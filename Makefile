@@ -7,7 +7,7 @@ CODE := $(wildcard domain tasks web bench tests)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench chaos generate secrets lock clean
+.PHONY: help run test planted lint bench chaos generate secrets lock clean
 
 help: ## shows this list
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z.]+):.*## /make \1\t/' | expand -t 14
@@ -18,6 +18,9 @@ run: .venv/.ready ## sets up what is missing and runs the whole pizzeria; Ctrl-C
 test: .venv ## runs every test: most wait more than they work, so three files at a time; then what measures time
 	@$(BIN)/python -m pytest -m 'not alone' --numprocesses 3 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/python -m pytest -m alone
+
+planted: .venv ## plants bugs, one after the other, and demands that a test catches each; BUGS names some of them
+	@$(BIN)/python -m tests.planted $(BUGS)
 
 lint: .venv ## checks style, types, the arrows between packages, and dependencies
 	$(BIN)/ruff check $(CODE)

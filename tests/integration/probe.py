@@ -15,6 +15,10 @@ from tests.integration.conftest import Shop
 QUICK = Retry(times=3, first=0, cap=0)
 
 
+class KilledError(BaseException):
+    """What no handler of errors sees, as a SIGKILL would be."""
+
+
 class Probe:
     """A bus with one handler, `probe`, on OrderPlaced; its effect is a row in `effects`."""
 

@@ -1,10 +1,12 @@
 """One order's way from placing to the door, with every handler, on a real database."""
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from domain import orders
+from domain import kitchen, orders
 from domain.basket import InvalidOrderError, Line
 from domain.customers import Contact
 from domain.events import OrderPlaced, catalogue
@@ -128,6 +130,31 @@ def test_a_reservation_that_is_known_before_the_ticket_lets_the_order_cook_all_t
     shop.run("kitchen", "StockReserved")
     shop.run("kitchen", "OrderPlaced")
     assert shop.status(order) == "cooking"
+
+
+def test_a_cancellation_that_reaches_the_kitchen_first_leaves_no_open_ticket(shop: Shop) -> None:
+    order = shop.order()
+    with shop.database.begin("cancel") as work:
+        orders.cancel(work, order.id, "Changed my mind.", "customer")
+    shop.fan_out()
+    shop.run("kitchen", "OrderCancelled")
+    shop.run("kitchen", "OrderPlaced")
+    assert shop.value("SELECT state FROM tickets WHERE order_id = :id", id=order.id) == "cancelled"
+
+
+def test_a_part_that_is_baked_twice_is_baked_once(shop: Shop, configure: Callable[..., None]) -> None:
+    configure(bake_seconds=60)
+    shop.order()
+    shop.drain()
+    load = shop.value("SELECT id FROM oven_loads")
+    baked = "SELECT number, state, burns, baked_at FROM ticket_pizzas WHERE part = 0"
+    with shop.database.begin("bake") as work:
+        kitchen.bake(work, load, 0)
+    once = shop.rows(baked)
+    with shop.database.begin("bake again") as work:
+        kitchen.bake(work, load, 0, "*")
+    assert [row.state for row in once] == ["baked"]
+    assert shop.rows(baked) == once
 
 
 def test_what_is_handled_in_any_order_ends_in_the_same_state(shop: Shop) -> None:

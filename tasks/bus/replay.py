@@ -27,14 +27,19 @@ _CONFLICTS = 20
 _READ_ONLY = "25006"
 
 _WANTED = "e.type = ANY(:types) AND (CAST(:since AS timestamptz) IS NULL OR e.recorded_at >= :since)"
-_NEXT = text(f"""
-SELECT {COLUMNS} FROM events e WHERE e.position > :after AND {_WANTED}
+_HANDLED = """NOT EXISTS (SELECT FROM outbox o WHERE o.position = e.position) AND NOT EXISTS (
+    SELECT FROM deliveries d WHERE d.position = e.position AND d.handler = :handler AND d.state <> 'done')"""
+
+# The page is cut before anything is asked about its events: a join would look through all deliveries for every page.
+_PAGE = text(f"""
+SELECT e.*, {_HANDLED} AS handled FROM (
+    SELECT {COLUMNS} FROM events e WHERE e.position > :after AND {_WANTED} ORDER BY e.position LIMIT {BATCH}
+) e ORDER BY e.position
+""")
+_LATER = text(f"""
+SELECT {COLUMNS} FROM events e WHERE {_WANTED} AND {_HANDLED}
     AND NOT EXISTS (SELECT FROM replayed r WHERE r.position = e.position)
-    AND NOT EXISTS (SELECT FROM outbox o WHERE o.position = e.position)
-    AND NOT EXISTS (
-        SELECT FROM deliveries d WHERE d.position = e.position AND d.handler = :handler AND d.state <> 'done'
-    )
-ORDER BY e.position LIMIT {BATCH}
+ORDER BY e.position
 """)
 
 
@@ -107,7 +112,7 @@ def replay(
         it = _Replay(connection, database.lock_order, catalogue, handler, since, progress)
         with connection.begin():
             it.set_up()
-        it.catch_up(connection.begin)
+        it.run_through()
         with connection.begin():
             it.analyze()
         return it.finish(dry_run=dry_run)
@@ -140,6 +145,7 @@ class _Replay:
         self._catalogue = catalogue
         self._handler = handler
         self._since = since
+        self._values = {"types": list(handler.subscriptions), "handler": handler.name, "since": since}
         self._progress = progress
         self._live: dict[str, str] = {}
         self._keys: dict[str, str] = {}
@@ -159,17 +165,17 @@ class _Replay:
         for table in (*self._live, "replayed"):
             self._run(f"ANALYZE pg_temp.{table}")
 
-    def catch_up(self, transaction: Callable[[], Any]) -> None:
-        """Run through every event that was handled and has not been replayed yet, a batch in a transaction."""
+    def run_through(self) -> None:
+        """Run through all that was handled so far, a page of events in a transaction."""
         after = 0
         while True:
-            with transaction():
-                rows = self._next(after)
-                self._apply(rows)
-            self._progress(len(rows))
-            if len(rows) < BATCH:
+            with self._connection.begin():
+                page = self._connection.execute(_PAGE, {**self._values, "after": after}).all()
+                self._apply([row for row in page if row.handled])
+            self._progress(len(page))
+            if len(page) < BATCH:
                 return
-            after = rows[-1].position
+            after = page[-1].position
 
     def finish(self, *, dry_run: bool) -> Replayed:
         """Catch up and compare at one moment of the live tables; mend them, unless this is a dry run."""
@@ -187,17 +193,15 @@ class _Replay:
         self._run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         if not dry_run:  # before the first look: whoever wrote before has committed, whoever comes later waits
             self._run(f"LOCK TABLE {', '.join(self._live.values())} IN SHARE ROW EXCLUSIVE MODE")
-        self.catch_up(self._connection.begin_nested)
+        later = self._connection.execute(_LATER, self._values).all()
+        for start in range(0, len(later), BATCH):
+            self._apply(later[start : start + BATCH])
         found = [self._compare(table) for table in self._live]
         for difference in found:
             if difference.rows and not dry_run:
                 self._mend(difference.table)
         events = self._connection.execute(text("SELECT count(*) FROM replayed")).scalar_one()
         return Replayed(events, found)
-
-    def _next(self, after: int) -> Sequence[Row[Any]]:
-        values = {"types": list(self._handler.subscriptions), "handler": self._handler.name, "since": self._since}
-        return self._connection.execute(_NEXT, {**values, "after": after}).all()
 
     def _apply(self, rows: Sequence[Row[Any]]) -> None:
         personal = any(subscription.personal for subscription in self._handler.subscriptions.values())

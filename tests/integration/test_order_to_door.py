@@ -13,6 +13,7 @@ from domain.events import OrderPlaced, catalogue
 from domain.kernel import log, personal
 from domain.kitchen import Kitchen
 from domain.settings import settings
+from tasks import workflow
 from tasks.gateways import switch
 from tests.integration.conftest import Shop
 
@@ -157,6 +158,22 @@ def test_a_part_that_is_baked_twice_is_baked_once(shop: Shop, configure: Callabl
     assert shop.rows(baked) == once
 
 
+def test_a_load_whose_chord_was_lost_is_baked_when_its_timer_comes(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, started = workflow.start, list[str]()
+
+    def lose_the_first(load_id: str, parts: list[int], seconds: float) -> None:
+        started.append(load_id)
+        if len(started) > 1:
+            start(load_id, parts, seconds)
+
+    monkeypatch.setattr(workflow, "start", lose_the_first)
+    order = shop.order()
+    shop.drain()
+    assert len(started) == 2
+    assert shop.status(order) == "delivered"
+    assert shop.events(order) == HAPPY
+
+
 def test_what_is_handled_in_any_order_ends_in_the_same_state(shop: Shop) -> None:
     order = shop.order()
     shop.drain()
@@ -198,8 +215,6 @@ def test_a_higher_priority_placed_later_goes_into_the_oven_first(shop: Shop, con
     shop.drain()
     shop.execute("UPDATE ticket_pizzas SET state = 'baked' WHERE state = 'baking'")
     load = shop.value("SELECT max(id) FROM oven_loads")
-    from tasks import workflow
-
     workflow.plate(load)
     shop.drain()
     assert [shop.status(order) for order in (first, delivery, pickup)] == ["delivered", "placed", "cooking"]

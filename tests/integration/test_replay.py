@@ -183,7 +183,6 @@ def traffic(probe: Probe) -> Iterator[Callable[[], None]]:
         assert not failures
 
     filling(probe, tally)
-    probe.shop.execute("DELETE FROM outbox")
     for thread in threads:
         thread.start()
     yield end
@@ -192,12 +191,17 @@ def traffic(probe: Probe) -> Iterator[Callable[[], None]]:
 
 def test_replays_beside_new_events_count_each_of_them_once(probe: Probe, traffic: Callable[[], None]) -> None:
     handler = probe.registry.handlers["probe"]
+    until(lambda: probe.shop.value("SELECT count(*) FROM tally"), 30, "the first order")
     before = 0
     for _ in range(12):
         probe.shop.execute("UPDATE tally SET n = n + 7")  # so that there is something to mend each time
         done = replay.replay(probe.shop.database, catalogue, handler)
         assert done.events >= before
         before = done.events
+        told, handled = probe.shop.rows(
+            "SELECT (SELECT n FROM tally), (SELECT count(*) FROM deliveries WHERE state = 'done')"
+        )[0]
+        assert told == handled
     traffic()
     probe.drain()
     orders = probe.shop.value("SELECT count(*) FROM orders")

@@ -27,6 +27,7 @@ lint: .venv ## checks style, types, the arrows between packages, and dependencie
 
 bench: .venv/.ready-bench ## compares speed with Celery by hand, Dramatiq, DBOS, Procrastinate and more; on a quiet machine
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.http
 
 generate: .venv/.ready ## writes docker-compose.yml anew from the handlers and the settings
 	@$(BIN)/pizzeria generate

@@ -7,7 +7,7 @@ CODE := $(wildcard domain tasks web bench tests)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench generate secrets lock clean
+.PHONY: help run test lint bench chaos generate secrets lock clean
 
 help: ## shows this list
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z.]+):.*## /make \1\t/' | expand -t 14
@@ -15,8 +15,9 @@ help: ## shows this list
 run: .venv/.ready ## sets up what is missing and runs the whole pizzeria; Ctrl-C ends it
 	@exec $(BIN)/pizzeria up
 
-test: .venv ## runs every test
-	@$(BIN)/python -m pytest
+test: .venv ## runs every test: most wait more than they work, so three files at a time; then what measures time
+	@$(BIN)/python -m pytest -m 'not alone' --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -m alone
 
 lint: .venv ## checks style, types, the arrows between packages, and dependencies
 	$(BIN)/ruff check $(CODE)
@@ -29,7 +30,10 @@ bench: .venv/.ready-bench ## compares speed with Celery by hand, Dramatiq, DBOS,
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.http
 
-generate: .venv/.ready ## writes docker-compose.yml anew from the handlers and the settings
+chaos: .venv ## places orders while everything breaks, and reports; ARGS='--seed 7 --seconds 600 --orders 3000 --faults 150'
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+generate: .venv/.ready ## writes docker-compose.yml and the contracts of the events anew
 	@$(BIN)/pizzeria generate
 
 # Only the owner enters the folder; the files are open, since containers read them as users of their own.

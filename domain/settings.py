@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+from datetime import timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -96,6 +97,8 @@ class Settings(BaseSettings):
     timezone: str = "UTC"
     tax_rate: Decimal = Field(Decimal(0), ge=0, lt=1)
 
+    keep_deliveries_days: int = Field(90, ge=1, le=36_500)
+
     web_workers: int = Field(2, ge=1, le=64)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -150,6 +153,11 @@ class Settings(BaseSettings):
         if self.sms == "twilio" and missing:
             raise ValueError(f"{PREFIX}SMS=twilio needs {', '.join(missing)} too")
         return self
+
+    @property
+    def keep_deliveries(self) -> timedelta:
+        """How long finished deliveries stay in the ledger."""
+        return timedelta(days=self.keep_deliveries_days)
 
     @property
     def embedded_database(self) -> bool:

@@ -127,7 +127,8 @@ def run_relay() -> None:
     """Run a relay until SIGTERM or SIGINT."""
     announcer = Announcer(settings().results())
     broker = CeleryBroker(app)
-    relay = Relay(database(), broker, announcer.announce, partial(workflow.beat, app, broker))
+    beat = partial(workflow.beat, app, broker)
+    relay = Relay(database(), broker, announcer.announce, beat, settings().keep_deliveries)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: relay.stopping.set())
     structlog.get_logger(__name__).info("relay_started")

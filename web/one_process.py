@@ -16,4 +16,4 @@ def serve(counter: Counter) -> Background:
             Kitchen(counter.settings).fire(work)
 
     registry = Registry.discover("tasks.handlers", counter.settings.retry_of)
-    return inline.serve(counter.database, catalogue, registry, beat)
+    return inline.serve(counter.database, catalogue, registry, beat, counter.settings.keep_deliveries)

@@ -29,6 +29,8 @@ _SESSION = (
     "-c timezone=UTC -c plan_cache_mode=force_custom_plan -c idle_in_transaction_session_timeout=15s"
     " -c transaction_timeout=35s -c lock_timeout=5s"
 )
+# 100,000 orders are more than the time and the memory that a handler's transaction is meant for.
+_LONG_READ = {"transaction_timeout": "0", "idle_in_transaction_session_timeout": "0", "work_mem": "128MB"}
 FRESH_SECONDS = 1.0
 """For so long after its use a connection is taken to be alive."""
 _CONFLICTS = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
@@ -74,7 +76,7 @@ class UnitOfWork:
         columns = ", ".join(rows[0])
         self.run(
             f"INSERT INTO {table} ({columns}) SELECT {columns}"
-            f" FROM jsonb_populate_recordset(CAST(NULL AS {table}), CAST(:rows AS jsonb)) ON CONFLICT {on_conflict}",
+            f" FROM json_populate_recordset(CAST(NULL AS {table}), CAST(:rows AS json)) ON CONFLICT {on_conflict}",
             rows=msgspec.json.encode(rows).decode(),
         )
 
@@ -168,6 +170,14 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """Give a connection for reading; nothing done on it is kept."""
         with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def view(self) -> Iterator[Connection]:
+        """Give a connection for reading one unchanging state of the database, however long that takes."""
+        with self.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+            for name, value in _LONG_READ.items():
+                connection.execute(text(f"SET LOCAL {name} = '{value}'"))
             yield connection
 
 

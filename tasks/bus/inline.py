@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from domain.kernel.event import Catalogue
 from domain.kernel.unit_of_work import Database
@@ -44,10 +45,12 @@ class Background:
         self.thread.join(30)
 
 
-def serve(database: Database, catalogue: Catalogue, registry: Registry, beat: Callable[[], None]) -> Background:
-    """Deliver in the background of this process until it is stopped; ``beat`` is called every five seconds."""
+def serve(
+    database: Database, catalogue: Catalogue, registry: Registry, beat: Callable[[], None], keep: timedelta
+) -> Background:
+    """Deliver in the background of this process until it is stopped; see Relay for ``beat`` and ``keep``."""
     broker = InlineBroker(database, catalogue, registry)
-    relay = Relay(database, broker, announce=lambda _: None, beat=beat)
+    relay = Relay(database, broker, lambda _: None, beat, keep)
     thread = threading.Thread(target=relay.run, name="inline-relay", daemon=True)
     thread.start()
     return Background(relay, thread)

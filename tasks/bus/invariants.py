@@ -9,7 +9,7 @@ from domain.kernel.invariant import Invariant
 
 # A subscription is written in a transaction of at most 35 s, and `since` is when that began: an event recorded later
 # than that was surely fanned out with it in sight. So was every event behind the first that went to this handler.
-# Events older than the oldest delivery that is kept are not judged: their deliveries have moved away.
+# Events whose finished deliveries were let go are not judged.
 _UNDELIVERED = """
 WITH firsts AS (
     SELECT s.event_type, s.handler, s.since, min(d.position) AS position
@@ -21,7 +21,7 @@ FROM subscriptions s
 JOIN events e ON e.type = s.event_type
 LEFT JOIN firsts f ON f.event_type = s.event_type AND f.handler = s.handler
 WHERE (e.position > f.position OR e.recorded_at > s.since + interval '35 seconds')
-    AND e.position >= (SELECT min(position) FROM deliveries)
+    AND e.position > (SELECT purged_to FROM retention)
     AND NOT EXISTS (SELECT FROM deliveries d WHERE d.position = e.position AND d.handler = s.handler)
     AND NOT EXISTS (SELECT FROM outbox o WHERE o.position = e.position)
 """

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from domain.kernel.failpoint import FailPoint
 from domain.kernel.unit_of_work import Database, is_connection_loss
-from tasks.bus import outbox, sweep
+from tasks.bus import outbox, retention, sweep
 from tasks.bus.outbox import Due
 
 POLL = 0.02
@@ -87,13 +87,15 @@ class Relay:
     """Fans out, dispatches and sweeps until it is told to stop.
 
     ``announce`` is told of every (stream, sequence) that was fanned out, so that people watching see it at once.
-    ``beat`` is called every five seconds while the broker answers.
+    ``beat`` is called every five seconds while the broker answers. Finished deliveries are let go once their event is
+    older than ``keep``; never without.
     """
 
     database: Database
     broker: Broker
     announce: Callable[[Sequence[tuple[str, int]]], None]
     beat: Callable[[], None]
+    keep: timedelta | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
     _reading: Engine = field(init=False)
     _queues: dict[str, _Queue] = field(default_factory=dict)
@@ -219,6 +221,8 @@ class Relay:
         found = sweep.lost(self.database.engine, {name: queue.seen_empty for name, queue in self._queues.items()})
         if found:
             logger.warning("lost_messages_found", **found)
+        if self.keep is not None:
+            retention.purge(self.database.engine, self.keep)
 
     @staticmethod
     def _guard(action: Callable[[], None]) -> None:

@@ -85,9 +85,9 @@ class Runner:
         self._holds_countdowns = holds_countdowns
         self._paced: dict[str, float] = {}
 
-    def decode(self, connection: Any, rows: Sequence[Row[Any]]) -> list[Recorded[Event] | Exception]:
+    def decode(self, connection: Any, rows: Sequence[Row[Any]], *, personal: bool) -> list[Recorded[Event] | Exception]:
         """Make events of locked deliveries."""
-        return log.decode(connection, self.catalogue, rows)
+        return log.decode(connection, self.catalogue, rows, personal=personal)
 
     def insist(self, step: Callable[..., None], *args: Any) -> None:
         """Run a transaction again as long as others are only in its way. Raises DatabaseAwayError."""
@@ -107,6 +107,12 @@ class Runner:
         """Commit one more start of deliveries that were sent before without an answer; gives the poison among them."""
         with self.database.engine.begin() as connection:
             return deliveries.count_start(connection, handler.name, positions)
+
+    def take_apart(self, handler: Handler, positions: list[int]) -> list[int]:
+        """Have deliveries that were started twice in one message sent again, each alone; gives them."""
+        with self.database.engine.begin() as connection:
+            deliveries.take_apart(connection, handler.name, positions)
+        return positions
 
     def may_hold(self, pause: float, *, single: bool) -> bool:
         """Tell whether Celery is to hold the message until it is tried again, rather than the relay."""

@@ -20,10 +20,11 @@ COMMANDS = {
     "routes": "Show which event goes to which handler.",
     "events": "Show recorded events.",
     "journey": "Show what happened to an order.",
+    "replay": "Make a handler's read model anew from the log, or compare it.",
     "dead": "List, show, retry or discard parked deliveries.",
     "gateway": "Show or switch the mode of a gateway: sms, email, oven.",
-    "describe": "Write the catalogue, the schemas and the AsyncAPI document.",
-    "generate": "Write docker-compose.yml from the handlers, or check that it is up to date.",
+    "describe": "Print the JSON Schema of every event, or check that it keeps to its contract.",
+    "generate": "Write docker-compose.yml and the events' contracts, or check that they are up to date.",
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.acceptance.conftest import Shop
 from tests.conftest import until
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.alone]
 
 ORDERS = 27
 SECONDS = 0.51

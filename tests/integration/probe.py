@@ -23,9 +23,15 @@ class Probe:
         shop.execute("CREATE TABLE effects (order_id text, what text)")
 
     def subscribe(
-        self, function: Callable[..., Any], *, outside: bool = False, retry: Retry = QUICK, settle: Settle | None = None
+        self,
+        function: Callable[..., Any],
+        *,
+        outside: bool = False,
+        retry: Retry = QUICK,
+        settle: Settle | None = None,
+        personal: bool = True,
     ) -> Handler:
-        subscription = Subscription("OrderPlaced", function, outside, retry)
+        subscription = Subscription("OrderPlaced", function, outside, retry, personal)
         handler = Handler("probe", outside, {"OrderPlaced": subscription}, settle)
         self.registry = Registry({"probe": handler})
         with self.shop.database.engine.begin() as connection:

@@ -1,5 +1,6 @@
 """The bus on a real database: retries, waiting, parking, duplicates and poison."""
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from tasks.bus.inside import InsideRunner
 from tasks.bus.registry import Handler, Registry, Subscription
 from tasks.bus.retry import Permanent, Retry, Wait
 from tasks.bus.runner import patiently
+from tasks.registry import registry
 from tests.integration.conftest import Shop
 from tests.integration.probe import QUICK, Probe, cut, effect
 
@@ -271,6 +273,37 @@ def test_a_message_that_the_broker_hands_out_again_is_a_counted_start(probe: Pro
     assert probe.deliveries()[0].starts == 1
 
 
+def test_poison_that_kills_its_worker_in_a_batch_is_parked_and_harms_no_batch_mate(probe: Probe) -> None:
+    orders = [probe.shop.order() for _ in range(3)]
+
+    class KilledError(BaseException):
+        """What no handler of errors sees, as a SIGKILL would be."""
+
+    def kill(placed: Sequence[OrderPlaced], work: UnitOfWork) -> None:
+        effect(placed, work)
+        if orders[1].id in {order.order_id for order in placed}:
+            raise KilledError
+
+    handler = probe.subscribe(kill)
+    positions = probe.fan_out()
+    runner = InsideRunner(probe.shop.database, catalogue, holds_countdowns=False)
+
+    def deliver(message: list[int]) -> None:
+        """Deliver a message as the broker does: again and again until somebody has lived to acknowledge it."""
+        for again in (False, *[True] * MAX_STARTS):
+            with contextlib.suppress(KilledError):
+                runner.run(handler, message, started_before=again)
+                return
+        pytest.fail(f"The message {message} was never acknowledged.")
+
+    deliver(positions)
+    assert [(d.state, d.alone, d.dispatched_at) for d in probe.deliveries()] == [("pending", True, None)] * 3
+    for position in positions:
+        deliver([position])
+    assert [delivery.state for delivery in probe.deliveries()] == ["done", "parked", "done"]
+    assert sorted(probe.effects()) == sorted([orders[0].id, orders[2].id])
+
+
 def test_an_event_recorded_for_one_of_a_batch_names_that_one_as_its_cause(probe: Probe) -> None:
     from domain.events import InventoryLow, SupplierInfo
 
@@ -296,3 +329,25 @@ def test_an_event_recorded_for_one_of_a_batch_names_that_one_as_its_cause(probe:
     )
     assert len({row.causes for row in rows}) == 3
     assert all(row.mine == row.causes and row.type == "OrderPlaced" for row in rows)
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_handler_sees_what_is_personal_only_if_it_asks(probe: Probe, asks: bool) -> None:
+    seen: list[OrderPlaced] = []
+
+    def look(placed: Sequence[OrderPlaced], _: UnitOfWork) -> None:
+        seen.extend(placed)
+
+    probe.subscribe(look, personal=asks)
+    order = probe.shop.order()
+    probe.drain()
+    (placed,) = seen
+    assert (placed.order_id, placed.customer_id) == (order.id, order.customer_id)
+    assert placed.customer_name == (order.name if asks else None)
+    assert placed.customer_phone == (order.phone if asks else None)
+    assert placed.delivery_address == (order.address if asks else None)
+
+
+def test_handlers_inside_ask_for_nothing_personal_and_those_that_call_outside_do() -> None:
+    for handler in registry().handlers.values():
+        assert {s.personal for s in handler.subscriptions.values()} == {handler.outside}

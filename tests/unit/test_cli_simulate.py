@@ -212,6 +212,7 @@ def test_an_order_that_is_refused_is_said_and_fails_the_run(fake: FakeShop) -> N
     assert "3 of 3 orders were not acknowledged; the first: refused with 422" in result.stderr
 
 
+@pytest.mark.alone
 def test_a_shop_that_stops_answering_is_given_up_once_and_not_for_every_order(
     fake: FakeShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +224,7 @@ def test_a_shop_that_stops_answering_is_given_up_once_and_not_for_every_order(
     assert "500 of 500 orders were not acknowledged" in result.stderr
 
 
+@pytest.mark.alone
 def test_a_rate_spaces_arrivals_evenly(fake: FakeShop) -> None:
     run(fake, "20", "--rate", "40", "--json", "--no-wait")
     first_posts = fake.arrivals[:20]

@@ -60,6 +60,7 @@ def test_an_event_without_subscribers_is_no_error() -> None:
     EventBus().publish(placed())
 
 
+@pytest.mark.alone
 def test_two_asynchronous_handlers_of_one_second_take_one_second_together() -> None:
     bus = AsyncEventBus()
     done: list[str] = []

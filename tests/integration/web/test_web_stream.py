@@ -179,6 +179,7 @@ def test_a_hundred_streams_hear_within_two_seconds_and_posts_still_pass(server: 
             each.__exit__(None, None, None)
 
 
+@pytest.mark.alone
 def test_a_hint_arrives_at_once(server: Server, broker_url: str) -> None:
     order_id = place(server)
     announcer = Announcer(broker_url)

@@ -42,8 +42,11 @@ _COPIED = {
     "key": "CAST(md5(split_part(key, ':', 1) || '/' || k) AS uuid) || ':' || split_part(key, ':', 2)",  # event:handler
     "phone": "phone || '-' || k",
     "stream": "split_part(stream, '-', 1) || '-' || md5(substr(stream, strpos(stream, '-') + 1) || '/' || k)",
-    "data": "data || (SELECT coalesce(jsonb_object_agg(name, md5((data->>name) || '/' || k)), '{}')"
-    " FROM unnest(ARRAY['order_id', 'customer_id', 'load_id']) AS f (name) WHERE data ? name)",
+    "data": "(SELECT jsonb_object_agg(name, CASE"
+    " WHEN name IN ('order_id', 'customer_id', 'load_id') THEN to_jsonb(md5((value #>> '{}') || '/' || k))"
+    " WHEN value #>> '{}' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T'"
+    " THEN to_jsonb(CAST(value #>> '{}' AS timestamptz) - k * interval '10 minutes') ELSE value END)"
+    " FROM jsonb_each(data) AS f (name, value))",
 }
 _COLUMNS = text("""
 SELECT column_name AS name, data_type AS type FROM information_schema.columns

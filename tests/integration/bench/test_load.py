@@ -36,6 +36,7 @@ def _load(port: int, *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.alone
 def test_at_a_rate_every_order_is_placed_in_its_turn(trivial: int) -> None:
     ran = _load(trivial, "--rate=100", "--orders=50")
 
@@ -45,6 +46,7 @@ def test_at_a_rate_every_order_is_placed_in_its_turn(trivial: int) -> None:
     assert 0 < said["p50"] <= said["p95"] <= said["p99"]
 
 
+@pytest.mark.alone
 def test_without_a_rate_as_many_are_placed_as_the_server_takes(trivial: int) -> None:
     said = json.loads(_load(trivial, "--warm=0.1", "--seconds=1").stdout)
 

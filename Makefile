@@ -31,6 +31,7 @@ lint: .venv ## checks style, types, the arrows between packages, and dependencie
 
 bench: .venv/.ready-bench ## compares speed with Celery by hand, Dramatiq, DBOS, Procrastinate and more; on a quiet machine
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.http
 
 chaos: .venv ## places orders while everything breaks, and reports; ARGS='--seed 7 --seconds 600 --orders 3000 --faults 150'
 	@$(BIN)/python -m tests.chaos $(ARGS)

@@ -35,14 +35,18 @@ _TABLES = {
     "events": "true",
     "deliveries": "true",
 }
-_IDS = frozenset({"id", "order_id", "customer_id", "load_id", "person", "key", "idempotency_key", "correlation_id"})
+_IDS = frozenset({"id", "order_id", "customer_id", "load_id", "person", "idempotency_key", "correlation_id"})
 # Copy number k of a column, where it is not the same in every copy.
 _COPIED = {
     "position": "position + k * CAST(:span AS bigint)",
+    "key": "CAST(md5(split_part(key, ':', 1) || '/' || k) AS uuid) || ':' || split_part(key, ':', 2)",  # event:handler
     "phone": "phone || '-' || k",
     "stream": "split_part(stream, '-', 1) || '-' || md5(substr(stream, strpos(stream, '-') + 1) || '/' || k)",
-    "data": "data || (SELECT coalesce(jsonb_object_agg(name, md5((data->>name) || '/' || k)), '{}')"
-    " FROM unnest(ARRAY['order_id', 'customer_id', 'load_id']) AS f (name) WHERE data ? name)",
+    "data": "(SELECT jsonb_object_agg(name, CASE"
+    " WHEN name IN ('order_id', 'customer_id', 'load_id') THEN to_jsonb(md5((value #>> '{}') || '/' || k))"
+    " WHEN value #>> '{}' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T'"
+    " THEN to_jsonb(CAST(value #>> '{}' AS timestamptz) - k * interval '10 minutes') ELSE value END)"
+    " FROM jsonb_each(data) AS f (name, value))",
 }
 _COLUMNS = text("""
 SELECT column_name AS name, data_type AS type FROM information_schema.columns
@@ -57,13 +61,14 @@ def fill(here: Stage, orders: int, say: Say) -> None:
     place_backlog(here, "ours", SAMPLE)
     sample = here.python("sample", "bench.growth.sample")
     here.once(replace(sample, env={**sample.env, "PIZZERIA_BUS": "memory"}))
-    _copy(here.engine, -(-orders // SAMPLE) - 1)
+    copy(here.engine, -(-orders // SAMPLE) - 1)
     with here.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         connection.execute(text("VACUUM (ANALYZE)"))
         connection.execute(text("CHECKPOINT"))
 
 
-def _copy(engine: Engine, copies: int) -> None:
+def copy(engine: Engine, copies: int) -> None:
+    """Copy every row of the orders that there are so many times."""
     with engine.begin() as connection:
         span = connection.execute(text("SELECT max(position) FROM events")).scalar_one()
         statements = [_statement(connection, table, rows) for table, rows in _TABLES.items()]
@@ -108,7 +113,7 @@ def _columns(connection: Connection, table: str) -> Iterator[tuple[str, str]]:
         elif name in _IDS and column.type == "text":
             yield name, f"md5({name} || '/' || k)"
         else:
-            yield name, _COPIED.get(name, name)
+            yield name, name if column.type == "bytea" else _COPIED.get(name, name)
 
 
 def hold_back(here: Stage, handler: str, deliveries: int) -> None:

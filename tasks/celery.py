@@ -1,5 +1,6 @@
 """The Celery application: one task and one queue for each handler, and those of the kitchen's workflow."""
 
+import contextlib
 import signal
 from functools import partial
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import structlog
 from celery import Celery
 from celery.signals import worker_process_init
+from kombu.exceptions import OperationalError
 
 from domain.events import catalogue
 from domain.settings import settings
@@ -122,6 +124,12 @@ def _forget_database(**_: Any) -> None:
 
 
 worker_process_init.connect(_forget_database)
+
+
+def make_queues() -> None:
+    """Make the queues that are not there, unless the broker is away. Raises QueueMadeOtherwiseError."""
+    with contextlib.suppress(OperationalError):
+        CeleryBroker(app).depths(queues())
 
 
 def run_relay() -> None:

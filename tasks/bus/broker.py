@@ -51,7 +51,7 @@ class CeleryBroker:
             yield producer
 
     def depths(self, handlers: Iterable[str]) -> Mapping[str, int]:
-        """Ask the broker how many messages wait."""
+        """Ask the broker how many messages wait. Raises OperationalError, or QueueMadeOtherwiseError."""
         try:
             if self._connection is None:
                 self._connection = self._app.connection_for_write()
@@ -61,6 +61,8 @@ class CeleryBroker:
             if self._connection is not None:
                 connection, self._connection = self._connection, None
                 connection.release()
+            if isinstance(error, queues.QueueMadeOtherwiseError):
+                raise
             raise OperationalError(type(error).__name__) from error
 
     def _lengths(self, channel: Any, names: Sequence[str]) -> Mapping[str, int]:

@@ -20,6 +20,10 @@ _HANDLERS = _QUORUM | {
 _DEAD = _QUORUM | {"x-max-length": _KEPT}
 
 
+class QueueMadeOtherwiseError(Exception):
+    """A queue is there already, made by somebody else or by another release; the message says what to do."""
+
+
 def is_rabbitmq(broker: str) -> bool:
     """Tell whether this is the URL of a RabbitMQ."""
     return broker.startswith(("amqp://", "amqps://"))

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from amqp import spec
-from amqp.exceptions import MessageNacked
+from amqp.exceptions import MessageNacked, PreconditionFailed
 from kombu import Queue
 from kombu.transport import pyamqp
+
+from tasks.bus.queues import QueueMadeOtherwiseError
 
 TRANSPORT = f"{__name__}:Transport"
 PATIENCE = 5.0
@@ -19,7 +21,15 @@ PATIENCE = 5.0
 _DECLARE = "BsbbbbbF"
 
 
-class Channel(pyamqp.Channel):
+class _Impatient:
+    """What is done by question and answer fails after a while, where py-amqp would wait for ever."""
+
+    def wait(self, method: Any, callback: Any = None, timeout: float | None = None, returns_tuple: bool = False) -> Any:
+        """Wait for an answer."""
+        return super().wait(method, callback, timeout or PATIENCE, returns_tuple)  # type: ignore[misc]
+
+
+class Channel(_Impatient, pyamqp.Channel):
     """A channel that knows which of its messages the broker has not confirmed yet."""
 
     def open(self) -> None:
@@ -85,10 +95,25 @@ class Batch:
         """Keep the channel: it is the producer's."""
 
 
-class Connection(pyamqp.Connection):
-    """A connection with such channels."""
+class Connection(_Impatient, pyamqp.Connection):
+    """A connection with such channels, whose socket is closed however it ends."""
 
     Channel = Channel
+
+    def connect(self, *args: Any, **kwargs: Any) -> Any:
+        """Connect, or leave nothing open."""
+        try:
+            return super().connect(*args, **kwargs)
+        except Exception:
+            self.collect()
+            raise
+
+    def close(self, *args: Any, **kwargs: Any) -> Any:
+        """Say goodbye, and do not wait for long for the answer."""
+        try:
+            return super().close(*args, **kwargs)
+        finally:
+            self.collect()
 
 
 class Transport(pyamqp.Transport):
@@ -100,10 +125,18 @@ class Transport(pyamqp.Transport):
 def declare(channel: Any, queues: Sequence[Queue]) -> Mapping[str, int]:
     """Declare queues, all in one round trip, and tell how many messages wait in each.
 
-    Raises amqp.PreconditionFailed where a queue is there already and was made in another way.
+    Raises QueueMadeOtherwiseError.
     """
     for queue in queues:
-        arguments = (0, queue.name, False, queue.durable, False, False, False, queue.queue_arguments)  # type: ignore[attr-defined]
-        channel.send_method(spec.Queue.Declare, _DECLARE, arguments)
-    answers = [channel.wait(spec.Queue.DeclareOk, returns_tuple=True, timeout=PATIENCE) for _ in queues]
+        arguments = queue.queue_arguments  # type: ignore[attr-defined]
+        channel.send_method(
+            spec.Queue.Declare, _DECLARE, (0, queue.name, False, queue.durable, False, False, False, arguments)
+        )
+    try:
+        answers = [channel.wait(spec.Queue.DeclareOk, returns_tuple=True) for _ in queues]
+    except PreconditionFailed as error:
+        raise QueueMadeOtherwiseError(
+            f"RabbitMQ has a queue that was not made by this release ({error.reply_text.partition(' - ')[2]}):"
+            " give the pizzeria a virtual host of its own, or delete the queue."
+        ) from error
     return {name: messages for name, messages, _ in answers}

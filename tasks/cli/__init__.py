@@ -78,6 +78,8 @@ def _sentence(error: Exception) -> str | None:
         return "The database does not answer: start `pizzeria services`, or set PIZZERIA_DATABASE_URL."
     if kinds & {"sqlalchemy.ProgrammingError"} and getattr(getattr(error, "orig", None), "sqlstate", "") == "42P01":
         return "The database is not set up: run `pizzeria migrate` first."
+    if "tasks.QueueMadeOtherwiseError" in kinds:
+        return str(error)
     if kinds & {"redis.ConnectionError", "redis.TimeoutError", "kombu.OperationalError"}:
         return "The broker does not answer: start `pizzeria services`, or set PIZZERIA_BROKER_URL."
     return None

@@ -7,7 +7,7 @@ CODE := $(wildcard domain tasks web bench tests)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench chaos generate secrets lock clean
+.PHONY: help run test planted lint bench chaos generate secrets lock clean
 
 help: ## shows this list
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z.]+):.*## /make \1\t/' | expand -t 14
@@ -19,6 +19,9 @@ test: .venv ## runs every test: most wait more than they work, so three files at
 	@$(BIN)/python -m pytest -m 'not alone' --numprocesses 3 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/python -m pytest -m alone
 
+planted: .venv ## plants bugs, one after the other, and demands that a test catches each; BUGS names some of them
+	@$(BIN)/python -m tests.planted $(BUGS)
+
 lint: .venv ## checks style, types, the arrows between packages, and dependencies
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
@@ -26,13 +29,14 @@ lint: .venv ## checks style, types, the arrows between packages, and dependencie
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 
-bench: .venv ## compares orders to the door with the same job in hand-written Celery; on a quiet machine
+bench: .venv/.ready-bench ## compares speed with Celery by hand, Dramatiq, DBOS, Procrastinate and more; on a quiet machine
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.http
 
 chaos: .venv ## places orders while everything breaks, and reports; ARGS='--seed 7 --seconds 600 --orders 3000 --faults 150'
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-generate: .venv/.ready ## writes docker-compose.yml anew from the handlers and the settings
+generate: .venv/.ready ## writes docker-compose.yml and the contracts of the events anew
 	@$(BIN)/pizzeria generate
 
 # Only the owner enters the folder; the files are open, since containers read them as users of their own.
@@ -68,12 +72,19 @@ secrets: ## makes up the passwords that docker-compose.yml wants, in the folder 
 	@$(INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
 
-lock: .venv/.python ## writes both lock files anew from pyproject.toml
+.venv/.ready-bench: .venv/.ready requirements-bench.lock
+	@echo 'Installing what the bench compares with (requirements-bench.lock).'
+	@$(INSTALL) --require-hashes -r requirements-bench.lock
+	@touch $@
+
+lock: .venv/.python ## writes the lock files anew from pyproject.toml
 	@$(INSTALL) uv
 	@echo 'Resolving what the pizzeria needs.'
 	@$(COMPILE) --group build pyproject.toml -o requirements.lock
 	@echo 'Resolving what its tests need.'
 	@$(COMPILE) --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+	@echo 'Resolving what its bench compares with.'
+	@$(COMPILE) --group bench pyproject.toml -c requirements.lock -c requirements-dev.lock -o requirements-bench.lock
 
 clean: ## removes .venv and what tools left behind; the pizzeria's data in var stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build *.egg-info

@@ -1,4 +1,4 @@
-"""The backlog that both contestants get: the same orders in the same sequence."""
+"""The backlog that every contestant gets: the same orders in the same sequence."""
 
 from collections.abc import Iterator
 from itertools import islice

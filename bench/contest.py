@@ -1,40 +1,18 @@
 """One round of one contestant: fresh servers, a backlog, then two workers, until every order is at the door."""
 
-import json
-import sys
-import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
-import click
-from sqlalchemy import Connection, Engine, create_engine, make_url, text
+from sqlalchemy import Connection, Engine, text
 
 from bench import effects
-from tasks.cli import CannotRun
-from tasks.cli.programs import pizzeria
-from tasks.cli.supervisor import Program, Supervisor
+from bench.stage import WORKERS, FailedError, Say, Stage, stage
+from tasks.cli.supervisor import Program
 
-WORKERS = 2
 STALL_SECONDS = 300
 """So long without any progress, and the round has failed."""
-LOOK_SECONDS = 0.5
-
-_ENVIRONMENT = {
-    "PIZZERIA_BAKE_SECONDS": "0",
-    "PIZZERIA_DRIVE_SECONDS": "0",
-    "PIZZERIA_OVEN_CAPACITY": "1000",
-    "PIZZERIA_DRIVERS": "1000",
-    "PIZZERIA_STOCK": "ample",
-    "PIZZERIA_LOG_LEVEL": "WARNING",  # Celery's own default
-}
-
-
-class FailedError(Exception):
-    """A contestant did not do its job; the message says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -48,125 +26,98 @@ class Round:
     process_start_to_last_delivery: float
     first_start_to_last_message: float
     effects: dict[str, int]
+    mistakes: list[str]
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """Who does the job: what runs beside the servers, and where the start of its first handler can be read."""
+    """Who does the job: what runs beside the servers, and where the start of its first handler can be read.
+
+    ``slow`` ones get fewer orders: rates are compared, and nobody wants to wait for them.
+    """
 
     name: str
-    programs: Callable[[Path], list[Program]]
-    first_start: str
+    title: str
+    programs: Callable[[Stage], list[Program]]
+    first_start: str = "SELECT min(at) FROM bench_starts"
+    slow: bool = False
 
 
-def _ours(home: Path) -> list[Program]:
-    workers = [pizzeria(home, f"worker-{n}", "worker", env=_ENVIRONMENT) for n in range(1, WORKERS + 1)]
-    return [pizzeria(home, "relay", "relay", env=_ENVIRONMENT), *workers]
+def _numbers() -> range:
+    return range(1, WORKERS + 1)
 
 
-def _handwritten(home: Path) -> list[Program]:
+def ours(here: Stage) -> list[Program]:
+    """A relay and two workers, each for every queue."""
+    return [here.pizzeria("relay", "relay"), *(here.pizzeria(f"worker-{n}", "worker") for n in _numbers())]
+
+
+def _celery(here: Stage) -> list[Program]:
     flags = ("--pool=prefork", "--concurrency=1", "--loglevel=WARNING", "--without-gossip", "--without-mingle")
-    return [
-        _python(home, f"worker-{n}", "celery", "-A", "bench.handwritten", "worker", *flags, f"--hostname=w{n}@%h")
-        for n in range(1, WORKERS + 1)
-    ]
+    app = ("celery", "-A", "bench.peers.celery", "worker")
+    return [here.python(f"worker-{n}", *app, *flags, f"--hostname=w{n}@%h") for n in _numbers()]
 
 
-OURS = Contestant("ours", _ours, "SELECT min(started_at) FROM deliveries")
-HANDWRITTEN = Contestant("handwritten", _handwritten, "SELECT min(at) FROM bench_starts")
+def _straight(here: Stage) -> list[Program]:
+    return [here.python("straight", "bench.peers.straight")]
 
 
-def run(contestant: Contestant, orders: int, say: Callable[[str], None]) -> Round:
+def _dramatiq(here: Stage) -> list[Program]:
+    return [here.python("dramatiq", "dramatiq", "bench.peers.dramatiq", f"--processes={WORKERS}", "--threads=4")]
+
+
+def _dbos(here: Stage) -> list[Program]:
+    return [here.python(f"worker-{n}", "bench.peers.dbos", f"worker-{n}") for n in _numbers()]
+
+
+def _procrastinate(here: Stage) -> list[Program]:
+    return [here.python(f"worker-{n}", "bench.peers.procrastinate") for n in _numbers()]
+
+
+OURS = Contestant("ours", "ours", ours, "SELECT min(started_at) FROM deliveries")
+CONTESTANTS = (
+    OURS,
+    Contestant("celery", "Celery by hand", _celery),
+    Contestant("straight", "straight line", _straight),
+    Contestant("dramatiq", "Dramatiq", _dramatiq),
+    Contestant("dbos", "DBOS", _dbos, slow=True),
+    Contestant("procrastinate", "Procrastinate", _procrastinate, slow=True),
+)
+
+
+def run(contestant: Contestant, orders: int, say: Say) -> Round:
     """Run one round on servers of its own. Raises FailedError, or CannotRun where it could not even begin."""
-    with tempfile.TemporaryDirectory(prefix="pizzeria-bench-") as folder:
-        home = Path(folder)
-        (home / "log").mkdir(mode=0o700)
-        with Supervisor(partial(_tell_deaths, say)) as supervisor:
-            engine = _prepare(contestant, home, orders, supervisor, say)
-            try:
-                started = datetime.now(UTC)
-                supervisor.start(contestant.programs(home))
-                _wait(engine, orders, supervisor, say)
-                return _measure(contestant, engine, orders, started)
-            finally:
-                engine.dispose()
-    raise click.Abort  # a signal ended it
+    with stage(say) as here:
+        place_backlog(here, contestant.name, orders)
+        started = datetime.now(UTC)
+        here.start(*contestant.programs(here))
+        wait(here, effects.undelivered, "orders to be delivered", orders, say)
+        wait(here, partial(effects.outstanding, orders=orders), "other effects to be written", orders, say)
+        return _measure(contestant, here.engine, orders, started)
 
 
-def _python(home: Path, name: str, *words: str) -> Program:
-    env = _ENVIRONMENT | {"PIZZERIA_HOME": str(home)}
-    return Program(name=name, argv=(sys.executable, "-m", *words), log=home / "log" / f"{name}.log", env=env)
+def place_backlog(here: Stage, contestant: str, orders: int) -> None:
+    """Save the orders as the contestant does, before anybody works on them."""
+    with here.engine.begin() as connection:
+        connection.execute(text("CREATE TABLE IF NOT EXISTS bench_starts (at timestamptz NOT NULL)"))
+    here.once(here.python("place", "bench.place", contestant, str(orders)))
 
 
-def _tell_deaths(say: Callable[[str], None], sentence: str) -> None:
-    if "died" in sentence:
-        say(f"  {sentence}")
+def wait(here: Stage, count: Callable[[Connection], int], what: str, orders: int, say: Say) -> None:
+    """Wait until nothing is left of what is counted. Raises FailedError if it comes to a stop."""
 
+    def left() -> int:
+        with here.engine.connect() as connection:
+            return count(connection)
 
-def _prepare(
-    contestant: Contestant, home: Path, orders: int, supervisor: Supervisor, say: Callable[[str], None]
-) -> Engine:
-    """Start the servers, make the tables and place the backlog."""
-    say(f"{contestant.name}: starting PostgreSQL and Redis")
-    services = home / "services.json"
-    supervisor.start([pizzeria(home, "services", "services")])
-    if not supervisor.wait(services.exists, 60):
-        raise CannotRun(f"The servers do not start: {_log(home, 'services')}")
-    _once(supervisor, pizzeria(home, "migrate", "migrate", env=_ENVIRONMENT))
-    url = make_url(json.loads(services.read_text())["database_url"])
-    engine = create_engine(url.set(drivername="postgresql+psycopg"))
-    with engine.begin() as connection:
-        connection.execute(text("CREATE TABLE bench_starts (at timestamptz NOT NULL)"))
-    say(f"{contestant.name}: placing {orders} orders")
-    _once(supervisor, _python(home, "place", "bench.place", contestant.name, str(orders)))
-    return engine
-
-
-def _once(supervisor: Supervisor, program: Program) -> None:
-    if supervisor.run_once(program):
-        raise CannotRun(f"{program.name} failed: {_log(program.log.parent.parent, program.name)}")
-
-
-def _log(home: Path, name: str) -> str:
-    """Give the end of a log, which goes away with its folder."""
-    lines = (home / "log" / f"{name}.log").read_text(errors="replace").strip().splitlines()
-    return "\n".join(["", *lines[-20:]])
-
-
-def _wait(engine: Engine, orders: int, supervisor: Supervisor, say: Callable[[str], None]) -> None:
-    """Wait until every order is at the door, and then for every other effect."""
-    for left, what in (
-        (effects.undelivered, "orders to be delivered"),
-        (partial(effects.outstanding, orders=orders), "other effects to be written"),
-    ):
-        remaining = _Remaining(engine, left)
-        while (before := remaining.now()) > 0:
-            say(f"  {before} {what}")
-            goal = max(0, before - max(1, orders // 10))
-            supervisor.wait(partial(remaining.fallen_to, goal), STALL_SECONDS)
-            if remaining.now() == before:
-                raise FailedError(f"No progress for {STALL_SECONDS} s with {before} {what}.")
-
-
-class _Remaining:
-    """What is left to be done, looked at so rarely that looking costs the contestant nothing."""
-
-    def __init__(self, engine: Engine, count: Callable[[Connection], int]) -> None:
-        self._engine = engine
-        self._count = count
-        self._looked = 0.0
-
-    def now(self) -> int:
-        """Count now."""
-        with self._engine.connect() as connection:
-            return self._count(connection)
-
-    def fallen_to(self, goal: int) -> bool:
-        """Whether it was no more than ``goal`` when last looked at."""
-        if time.monotonic() - self._looked < LOOK_SECONDS:
-            return False
-        self._looked = time.monotonic()
-        return self.now() <= goal
+    while (before := left()) > 0:
+        say(f"  {before} {what}")
+        goal = max(0, before - max(1, orders // 10))
+        try:
+            here.wait(lambda goal=goal: left() <= goal, STALL_SECONDS, what)  # type: ignore[misc]
+        except FailedError:
+            if left() >= before:
+                raise FailedError(f"No progress for {STALL_SECONDS} s with {before} {what}.") from None
 
 
 def _measure(contestant: Contestant, engine: Engine, orders: int, started: datetime) -> Round:
@@ -178,6 +129,7 @@ def _measure(contestant: Contestant, engine: Engine, orders: int, started: datet
                 " max(delivered_at) AS delivered, (SELECT max(sent_at) FROM messages) AS told FROM orders"
             )
         ).one()
+        counted = effects.count(connection)
         return Round(
             contestant.name,
             orders,
@@ -185,5 +137,6 @@ def _measure(contestant: Contestant, engine: Engine, orders: int, started: datet
             (row.delivered - first).total_seconds(),
             (row.delivered - started).total_seconds(),
             (row.told - first).total_seconds(),
-            effects.count(connection),
+            counted,
+            effects.mistakes(counted, effects.expected(connection, orders)),
         )

@@ -1,10 +1,14 @@
-"""What a round has left in the database, counted in SQL the same way for both contestants."""
+"""What a round has left in the database, counted in SQL the same way for every contestant."""
 
 from collections.abc import Mapping
 
 from sqlalchemy import Connection, text
 
+from bench import backlog
 from bench.backlog import PIZZAS_EACH
+from domain import menu
+from domain.basket import price
+from domain.inventory import RecipeBook
 
 # What is counted → the rows, and how many of them an order has; None where it depends on the recipes.
 _ROWS: Mapping[str, tuple[str, int | None]] = {
@@ -50,12 +54,18 @@ def outstanding(connection: Connection, orders: int) -> int:
     return sum(max(0, each * orders - counted[name]) for name, (_, each) in _ROWS.items() if each)
 
 
-def mistakes(effects: Mapping[str, int], orders: int) -> list[str]:
-    """Say in a sentence each what is not as so many orders must leave it."""
-    expected = {name: each * orders for name, (_, each) in _ROWS.items() if each} | {"stock unaccounted for": 0}
+def expected(connection: Connection, orders: int) -> dict[str, int]:
+    """Say how many of each the backlog must leave, by the recipes."""
+    card, book = menu.read(connection), RecipeBook(connection)
+    needs = [book.needs(price(new.lines, card)) for new in backlog.orders(orders, card)]
+    rows = {name: each * orders for name, (_, each) in _ROWS.items() if each}
+    return rows | {
+        "stock movements": sum(len(needed) for needed in needs),
+        "stock taken": sum(needed.total() for needed in needs),
+        "stock unaccounted for": 0,
+    }
+
+
+def mistakes(effects: Mapping[str, int], expected: Mapping[str, int]) -> list[str]:
+    """Say in a sentence each what is not as it must be."""
     return [f"{name}: {effects[name]}, not {wanted}." for name, wanted in expected.items() if effects[name] != wanted]
-
-
-def differences(ours: Mapping[str, int], theirs: Mapping[str, int]) -> list[str]:
-    """Say in a sentence each where two contestants' effects differ."""
-    return [f"{name}: {ours[name]} by ours, {theirs[name]} by hand." for name in ours if ours[name] != theirs[name]]

@@ -1,8 +1,9 @@
 """`python -m bench.place CONTESTANT NUMBER` places the backlog; servers run, workers do not."""
 
 import sys
+from importlib import import_module
 
-from bench import backlog
+from bench import backlog, job
 from domain import menu, orders
 from domain.basket import price
 from domain.settings import settings
@@ -18,15 +19,18 @@ def ours(number: int) -> None:
             orders.place(work, new, card, settings())
 
 
-def handwritten(number: int) -> None:
-    """Place the orders by a commit and a `.delay()` for each handler."""
-    from bench.handwritten import place
-
+def peers(name: str, number: int) -> None:
+    """Place the orders as a peer does."""
+    place = import_module(f"bench.peers.{name}").place
     with database().read() as connection:
         card = menu.read(connection)
     for new in backlog.orders(number, card):
-        place(new, price(new.lines, card))
+        place(job.draft(new, price(new.lines, card)))
 
 
 if __name__ == "__main__":
-    {"ours": ours, "handwritten": handwritten}[sys.argv[1]](int(sys.argv[2]))
+    contestant, number = sys.argv[1], int(sys.argv[2])
+    if contestant == "ours":
+        ours(number)
+    else:
+        peers(contestant, number)

@@ -3,7 +3,7 @@
 import importlib.metadata
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.contest import HANDWRITTEN, OURS, WORKERS, Round
+from bench.contest import OURS, Contestant, Round
+from bench.stage import WORKERS
 
 # Figure → the seconds it is counted over.
 _FIGURES: dict[str, Callable[[Round], float]] = {
@@ -21,38 +22,55 @@ _FIGURES: dict[str, Callable[[Round], float]] = {
     "placed_per_second": lambda r: r.placing,
 }
 _EXPLAINED = {
-    "orders_per_second": "orders/s, first handler's start to last delivery",
-    "orders_per_second_from_process_start": "orders/s, processes' start to last delivery",
-    "orders_per_second_to_last_message": "orders/s, first handler's start to last message",
-    "placed_per_second": "orders/s placed, by one process, before that",
+    "orders_per_second": "first handler to last door",
+    "orders_per_second_from_process_start": "processes' start to last door",
+    "orders_per_second_to_last_message": "first handler to last message",
+    "placed_per_second": "placed before, by one process",
 }
+_PACKAGES = ("celery", "dramatiq", "dbos", "procrastinate", "sqlalchemy")
 
 
-def summarise(done: Sequence[Round], orders: int, rounds: int, problems: Sequence[str]) -> dict[str, Any]:
-    """Give the medians over the rounds, their ratio, the effects and the machine; JSON can hold all of it."""
-    figures = {
-        name: {figure: _median(done, name, seconds) for figure, seconds in _FIGURES.items()}
-        for name in (OURS.name, HANDWRITTEN.name)
-    }
+def summarise(
+    done: Sequence[Round], contestants: Sequence[Contestant], rounds: int, problems: Sequence[str]
+) -> dict[str, Any]:
+    """Give the medians over the rounds, our ratios to the others', the effects and the machine; JSON can hold it."""
+    who = {c.name: _contestant(c, [r for r in done if r.contestant == c.name]) for c in contestants}
+    first = who.get(OURS.name, {})
     return {
-        "orders": orders,
         "rounds": rounds,
         "workers": WORKERS,
-        **figures,
-        "ratio": {
-            figure: round(ours / theirs, 1)
-            for figure in _FIGURES
-            if (ours := figures[OURS.name][figure]) and (theirs := figures[HANDWRITTEN.name][figure])
-        },
-        "effects": {result.contestant: result.effects for result in done},
+        "contestants": who,
+        "ratios": {name: _ratios(first, other) for name, other in who.items() if name != OURS.name},
         "problems": list(problems),
         "machine": machine(),
     }
 
 
-def _median(done: Sequence[Round], name: str, seconds: Callable[[Round], float]) -> float | None:
-    rates = [r.orders / max(seconds(r), 1e-6) for r in done if r.contestant == name]
-    return round(median(rates), 1) if rates else None
+def _contestant(contestant: Contestant, rounds: Sequence[Round]) -> dict[str, Any]:
+    figures = {
+        figure: _median(r.orders / max(seconds(r), 1e-6) for r in rounds) for figure, seconds in _FIGURES.items()
+    }
+    last = rounds[-1] if rounds else None
+    return {
+        "title": contestant.title,
+        "orders": last.orders if last else 0,
+        "rounds": len(rounds),
+        **figures,
+        "effects": last.effects if last else {},
+    }
+
+
+def _median(rates: Iterable[float]) -> float | None:
+    found = list(rates)
+    return round(median(found), 1) if found else None
+
+
+def _ratios(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, float]:
+    return {
+        figure: round(ours[figure] / theirs[figure], 2)
+        for figure in _FIGURES
+        if ours.get(figure) and theirs.get(figure)
+    }
 
 
 def machine() -> dict[str, Any]:
@@ -62,7 +80,7 @@ def machine() -> dict[str, Any]:
         "cpu": _cpu(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "celery": importlib.metadata.version("celery"),
+        **{name: importlib.metadata.version(name) for name in _PACKAGES},
     }
 
 
@@ -75,23 +93,35 @@ def _cpu() -> str:
     return names[0] if names else platform.processor() or "unknown"
 
 
-def table(summary: dict[str, Any]) -> str:
+def table(summary: dict[str, Any], ours: str) -> str:
     """Write the summary out for people."""
-    grid = Table(title=f"{summary['orders']} orders, {summary['workers']} workers, medians of {summary['rounds']}")
-    for heading in ("", "ours", "by hand", "ratio"):
-        grid.add_column(heading, justify="left" if not heading else "right")
+    who = summary["contestants"]
+    rates = Table(title=f"Orders per second, medians of {summary['rounds']} rounds; in brackets: so many times slower")
+    for heading in ("", *(f"{c['title']}\n{c['orders']:,} orders" for c in who.values())):
+        rates.add_column(heading, justify="right" if heading else "left")
     for figure, explained in _EXPLAINED.items():
-        cells = [summary[OURS.name][figure], summary[HANDWRITTEN.name][figure], summary["ratio"].get(figure)]
-        grid.add_row(explained, *("–" if cell is None else f"{cell:,}" for cell in cells))
-    grid.add_section()
-    effects = summary["effects"]
-    for name in next(iter(effects.values()), {}):
-        counted = [effects.get(who, {}).get(name) for who in (OURS.name, HANDWRITTEN.name)]
-        grid.add_row(name, *("–" if cell is None else f"{cell:,}" for cell in counted))
-    console = Console(width=100, highlight=False)
+        rates.add_row(explained, *(_cell(c[figure], summary["ratios"].get(n, {}).get(figure)) for n, c in who.items()))
+    rates.add_section()
+    for name in who.get(ours, next(iter(who.values())))["effects"]:
+        rates.add_row(name, *(_cell(c["effects"].get(name)) for c in who.values()))
+    return "\n".join([draw(rates), describe(summary["machine"]), *summary["problems"]])
+
+
+def _cell(value: float | None, ratio: float | None = None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,}" + (f" ({ratio:,.1f})" if ratio else "")
+
+
+def draw(table: Table) -> str:
+    """Write a table out."""
+    console = Console(width=150, highlight=False)
     with console.capture() as captured:
-        console.print(grid)
-    where = summary["machine"]
-    place = f"{where['cores']} cores, {where['cpu']}, {where['system']}"
-    versions = f"Python {where['python']}, Celery {where['celery']}"
-    return captured.get() + "\n".join([f"{place}, {versions}", *summary["problems"]])
+        console.print(table)
+    return captured.get().rstrip()
+
+
+def describe(where: dict[str, Any]) -> str:
+    """Name the machine and what ran on it in one line."""
+    versions = ", ".join(f"{name} {where[name]}" for name in ("python", *_PACKAGES))
+    return f"{where['cores']} cores, {where['cpu']}, {where['system']}; {versions}"

@@ -17,22 +17,27 @@ class Contact:
     email: str | None = None
 
 
-_FIND = text("SELECT id FROM customers WHERE phone = :phone")
-_ADD = text("""
-INSERT INTO customers (id, phone, name, email, created_at) VALUES (:id, :phone, :name, :email, :now)
-ON CONFLICT (phone) DO NOTHING RETURNING id
+# Both in one statement: each one costs more than what it does.
+_FIND_OR_ADD = text("""
+WITH known AS (SELECT id FROM customers WHERE phone = :phone), added AS (
+    INSERT INTO customers (id, phone, name, email, created_at)
+    SELECT :id, :phone, :name, :email, :now WHERE NOT EXISTS (SELECT FROM known)
+    ON CONFLICT (phone) DO NOTHING RETURNING id
+)
+SELECT id, true AS returning FROM known UNION ALL SELECT id, false FROM added
 """)
 
 
 def find_or_add(connection: Connection, contact: Contact) -> tuple[str, bool]:
     """Give the id of the customer with this number, and whether they were known. Never changes a known one's name."""
-    known = connection.execute(_FIND, {"phone": contact.phone}).scalar()
-    if known:
-        return str(known), True
-    added = connection.execute(
-        _ADD,
-        {"id": uuid7().hex, "phone": contact.phone, "name": contact.name, "email": contact.email, "now": clock.now()},
-    ).scalar()
-    if added:
-        return str(added), False
-    return str(connection.execute(_FIND, {"phone": contact.phone}).scalar_one()), True
+    values = {
+        "id": uuid7().hex,
+        "phone": contact.phone,
+        "name": contact.name,
+        "email": contact.email,
+        "now": clock.now(),
+    }
+    found = connection.execute(_FIND_OR_ADD, values).one_or_none()
+    if found is None:  # somebody added them just now; a second look sees them
+        found = connection.execute(_FIND_OR_ADD, values).one()
+    return str(found.id), bool(found.returning)

@@ -2,13 +2,16 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 
 from domain.kernel.event import Catalogue, Data, Event
 
 catalogue = Catalogue()
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time with its zone: one without could mean any of them, and is refused."""
 
 
 class OrderItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,9 +76,9 @@ class OrderPlaced(OrderEvent, frozen=True, kw_only=True):
     fulfilment: str
     payment: str
     delivery_address: str | None = None
-    estimated_ready_time: datetime
-    estimated_delivery_time: datetime
-    placed_at: datetime
+    estimated_ready_time: Moment
+    estimated_delivery_time: Moment
+    placed_at: Moment
     returning_customer: bool = False
 
 
@@ -98,7 +101,7 @@ class OrderCookingStarted(OrderEvent, frozen=True, kw_only=True):
     """The order's pizzas are in the oven."""
 
     load_id: str
-    estimated_ready_time: datetime
+    estimated_ready_time: Moment
 
 
 @catalogue.register
@@ -108,7 +111,7 @@ class OrderReady(OrderEvent, frozen=True, kw_only=True):
     fulfilment: str
     preparation_time: int
     estimated_preparation_time: int
-    ready_at: datetime
+    ready_at: Moment
     pickup_instructions: str | None = None
 
 
@@ -117,7 +120,7 @@ class OrderOutForDelivery(OrderEvent, frozen=True, kw_only=True):
     """A driver has left with the order."""
 
     driver_name: str
-    estimated_delivery_time: datetime
+    estimated_delivery_time: Moment
 
 
 @catalogue.register
@@ -125,7 +128,7 @@ class OrderDelivered(OrderEvent, frozen=True, kw_only=True):
     """The customer has the order: at the door, or over the counter for a pickup."""
 
     fulfilment: str
-    delivered_at: datetime
+    delivered_at: Moment
 
 
 @catalogue.register
@@ -134,7 +137,7 @@ class OrderCancelled(OrderEvent, frozen=True, kw_only=True):
 
     reason: str
     cancelled_by: str
-    cancelled_at: datetime
+    cancelled_at: Moment
 
 
 @catalogue.register
@@ -182,7 +185,7 @@ class OvenLoadFired(Event, frozen=True, kw_only=True):
 
     load_id: str
     parts: int
-    due_at: datetime
+    due_at: Moment
 
 
 class MessageEvent(Event, frozen=True, kw_only=True):

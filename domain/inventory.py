@@ -67,7 +67,9 @@ class Reservations:
                 " SELECT id, 'refused' FROM unnest(CAST(:ids AS text[])) AS id ORDER BY id"
                 " ON CONFLICT DO NOTHING RETURNING order_id",
                 ids=sorted(set(order_ids)),
-            ).scalars()
+            )
+            .scalars()
+            .all()
         )
 
     def close(self, reserved: Mapping[str, Needs]) -> None:
@@ -116,7 +118,7 @@ class Stock:
         )
         self._ingredients = {row.id: _ingredient(row) for row in rows}
         self._before = {i.id: i.quantity for i in self._ingredients.values()}
-        self._movements: list[tuple[str, str, int, str]] = []
+        self._movements: list[dict[str, str | int]] = []
 
     def reserve(self, order_id: str, needs: Needs) -> tuple[MissingIngredient, ...]:
         """Put by what an order needs, all or nothing; gives what is missing."""
@@ -138,22 +140,15 @@ class Stock:
     def _move(self, reason: str, order_id: str, quantities: Needs) -> None:
         for ingredient, quantity in sorted(quantities.items()):
             self._ingredients[ingredient].quantity += quantity
-            self._movements.append((ingredient, reason, quantity, order_id))
+            self._movements.append(
+                {"ingredient_id": ingredient, "reason": reason, "quantity": quantity, "order_id": order_id}
+            )
 
     def save(self) -> None:
         """Write the quantities and their movements, and record each ingredient that fell below its threshold."""
         if not self._movements:
             return
-        names, reasons, quantities, orders = zip(*self._movements, strict=True)
-        self._work.run(
-            "INSERT INTO stock_movements (ingredient_id, reason, quantity, order_id) SELECT * FROM"
-            " unnest(CAST(:names AS text[]), CAST(:reasons AS text[]), CAST(:quantities AS bigint[]),"
-            " CAST(:orders AS text[]))",
-            names=list(names),
-            reasons=list(reasons),
-            quantities=list(quantities),
-            orders=list(orders),
-        )
+        self._work.insert("stock_movements", self._movements)
         changed = [i for i in self._ingredients.values() if i.quantity != self._before[i.id]]
         self._work.run(
             "UPDATE ingredients i SET quantity = n.quantity"

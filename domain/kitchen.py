@@ -124,12 +124,16 @@ class Kitchen:
         May be called any number of times, at any time.
         """
         work.locks("tickets")
-        rows = work.run(
-            "SELECT t.order_id FROM tickets t WHERE t.state = 'cooking'"
-            " AND t.order_id IN (SELECT p.order_id FROM ticket_pizzas p WHERE p.load_id = :load)"
-            " ORDER BY t.order_id FOR UPDATE",
-            load=load_id,
-        ).scalars()
+        rows = (
+            work.run(
+                "SELECT t.order_id FROM tickets t WHERE t.state = 'cooking'"
+                " AND t.order_id IN (SELECT p.order_id FROM ticket_pizzas p WHERE p.load_id = :load)"
+                " ORDER BY t.order_id FOR UPDATE",
+                load=load_id,
+            )
+            .scalars()
+            .all()
+        )
         cooking = list(rows)
         progress = work.run(
             "SELECT order_id, bool_and(state = 'baked') AS baked, bool_or(state = 'failed') AS failed,"
@@ -160,7 +164,8 @@ class Kitchen:
         if not (baked or burnt or waiting):
             return
         orders = Orders(work, [*baked, *waiting])
-        orders.advance(baked, OrderReady, _ready)
+        now = clock.now()
+        orders.advance(baked, OrderReady, lambda order: _ready(order, now))
         # A failed order whose pizzas staff send back is cooking already; one cancelled in the meantime is not.
         admitted = [i for i in waiting if i in {*orders.which("placed"), *orders.which("cooking")}]
         self._load(work, orders, burnt + admitted, admitted)
@@ -176,7 +181,9 @@ class Kitchen:
                 "SELECT order_id FROM tickets WHERE state = 'open' AND stock_reserved AND priority IS NOT NULL"
                 " ORDER BY priority DESC, placed_at, order_id LIMIT :room FOR UPDATE SKIP LOCKED",
                 room=max(0, self._capacity - inside),
-            ).scalars()
+            )
+            .scalars()
+            .all()
         )
 
     @staticmethod
@@ -234,7 +241,9 @@ def _burnt(work: UnitOfWork) -> list[str]:
             "SELECT t.order_id FROM tickets t WHERE t.state = 'cooking' AND EXISTS (SELECT FROM ticket_pizzas p"
             " WHERE p.order_id = t.order_id AND p.state = 'waiting' AND p.burns > 0)"
             " ORDER BY t.order_id FOR UPDATE SKIP LOCKED"
-        ).scalars()
+        )
+        .scalars()
+        .all()
     )
 
 
@@ -247,8 +256,7 @@ def _cooking(order: Order, load_id: str, due: datetime) -> OrderCookingStarted:
     return OrderCookingStarted(**order.contact, load_id=load_id, estimated_ready_time=due)
 
 
-def _ready(order: Order) -> OrderReady:
-    now = clock.now()
+def _ready(order: Order, now: datetime) -> OrderReady:
     return OrderReady(
         **order.contact,
         fulfilment=order.fulfilment,
@@ -304,10 +312,12 @@ def unbaked_parts(connection: Connection, load_id: str) -> list[int]:
         connection.execute(
             text("SELECT DISTINCT part FROM ticket_pizzas WHERE load_id = :load AND state = 'baking' ORDER BY part"),
             {"load": load_id},
-        ).scalars()
+        )
+        .scalars()
+        .all()
     )
 
 
 def failed_orders(connection: Connection) -> set[str]:
     """Tell which orders the kitchen has given up."""
-    return set(connection.execute(text("SELECT order_id FROM tickets WHERE state = 'failed'")).scalars())
+    return set(connection.execute(text("SELECT order_id FROM tickets WHERE state = 'failed'")).scalars().all())

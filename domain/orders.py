@@ -252,6 +252,14 @@ def open_orders(connection: Connection, limit: int = 200) -> list[Order]:
     return [_order(row) for row in rows]
 
 
+def page(connection: Connection, after: str, limit: int) -> list[Order]:
+    """Read the orders whose ids come after this one, so many at most, sorted by id."""
+    rows = connection.execute(
+        text(_SELECT + "WHERE id > :after ORDER BY id LIMIT :limit"), {"after": after, "limit": limit}
+    )
+    return [_order(row) for row in rows]
+
+
 class Orders:
     """The orders that a unit of work changes: locked all at once, then moved along."""
 
@@ -274,31 +282,32 @@ class Orders:
         return [order.id for order in self._orders.values() if order.status == status]
 
     def advance(self, ids: Iterable[str], event_type: type[E], happened: Callable[[Order], E]) -> list[str]:
-        """Let those orders to which this may happen take the step, and record it; gives their ids."""
-        now = clock.now()
+        """Let those orders to which this may happen take the step, and record it; gives their ids.
+
+        The time of the step is that which the events bear (``ready_at`` and the like; all the same one), if they do.
+        """
         moving = [self._orders[i] for i in ids if i in self._orders and self._orders[i].may(event_type)]
         if not moving:
             return []
         events = [happened(order) for order in moving]
-        self._save(event_type, moving, now, events)
+        self._save(event_type, moving, events)
         for event in events:
             self._work.record(event)
         return [order.id for order in moving]
 
-    def _save(
-        self, event_type: type[OrderEvent], moving: Sequence[Order], now: datetime, events: Sequence[OrderEvent]
-    ) -> None:
+    def _save(self, event_type: type[OrderEvent], moving: Sequence[Order], events: Sequence[OrderEvent]) -> None:
         _, status = TRANSITIONS[event_type]
+        at = getattr(events[0], f"{status}_at", None) or clock.now()
         reason = events[0].reason if isinstance(events[0], OrderCancelled) else None
         self._work.run(
             f"UPDATE orders SET status = :status, {status}_at = :now, cancelled_reason = :reason WHERE id = ANY(:ids)",
             status=status,
-            now=now,
+            now=at,
             reason=reason,
             ids=[order.id for order in moving],
         )
         for order in moving:
-            changed: dict[str, Any] = {"status": status, "cancelled_reason": reason, f"{status}_at": now}
+            changed: dict[str, Any] = {"status": status, "cancelled_reason": reason, f"{status}_at": at}
             self._orders[order.id] = replace(order, **changed)
 
 

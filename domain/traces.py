@@ -40,11 +40,15 @@ def find(connection: Connection, said: str) -> str:
 
 def streams(connection: Connection, order_id: str) -> list[str]:
     """Give the streams about an order, its own first: its reservation, and the oven loads that its pizzas were in."""
-    loads = connection.execute(
-        text(
-            "SELECT DISTINCT data ->> 'load_id' FROM events WHERE stream = :stream AND type = 'OrderCookingStarted'"
-            " UNION SELECT load_id FROM ticket_pizzas WHERE order_id = :id AND load_id IS NOT NULL"
-        ),
-        {"stream": f"order-{order_id}", "id": order_id},
-    ).scalars()
+    loads = (
+        connection.execute(
+            text(
+                "SELECT DISTINCT data ->> 'load_id' FROM events WHERE stream = :stream AND type = 'OrderCookingStarted'"
+                " UNION SELECT load_id FROM ticket_pizzas WHERE order_id = :id AND load_id IS NOT NULL"
+            ),
+            {"stream": f"order-{order_id}", "id": order_id},
+        )
+        .scalars()
+        .all()
+    )
     return [f"order-{order_id}", f"reservation-{order_id}", *(f"load-{load}" for load in sorted(set(loads)))]

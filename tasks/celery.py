@@ -1,5 +1,6 @@
 """The Celery application: one task and one queue for each handler, and those of the kitchen's workflow."""
 
+import contextlib
 import signal
 from functools import partial
 from typing import Any
@@ -7,16 +8,17 @@ from typing import Any
 import structlog
 from celery import Celery
 from celery.signals import worker_process_init
-from kombu import Queue
+from kombu.exceptions import OperationalError
 
 from domain.events import catalogue
 from domain.settings import settings
 from tasks import workflow
-from tasks.bus import redis_guard, strangers
+from tasks.bus import consumer, rabbitmq, redis_guard, strangers
 from tasks.bus.broker import CeleryBroker, deliver
 from tasks.bus.inside import InsideRunner
 from tasks.bus.live import Announcer
 from tasks.bus.outside import OutsideRunner
+from tasks.bus.queues import holds_countdowns, is_rabbitmq, queue
 from tasks.bus.registry import Handler
 from tasks.bus.relay import Relay
 from tasks.database import database
@@ -44,11 +46,12 @@ def queues() -> list[str]:
 
 def _configuration() -> dict[str, Any]:
     broker, results = settings().broker(), settings().results()
-    on_redis = broker.startswith("redis")
+    on_rabbitmq = is_rabbitmq(broker)
     return {
         "broker_url": broker,
         "result_backend": results,
-        "broker_transport_options": _TRANSPORT if on_redis else {"confirm_publish": True},
+        "broker_transport": rabbitmq.TRANSPORT if on_rabbitmq else None,
+        "broker_transport_options": {"confirm_publish": True} if on_rabbitmq else _TRANSPORT,
         "result_backend_transport_options": {"socket_timeout": 5, "socket_connect_timeout": 3},
         "redis_socket_timeout": 5,
         "redis_socket_connect_timeout": 3,
@@ -56,7 +59,7 @@ def _configuration() -> dict[str, Any]:
         "redis_backend_health_check_interval": 10,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        "task_queues": [Queue(name, routing_key=name) for name in queues()],
+        "task_queues": [queue(name, broker) for name in queues()],
         "task_create_missing_queues": False,
         "task_default_queue": queues()[0],
         "task_acks_late": True,
@@ -68,7 +71,7 @@ def _configuration() -> dict[str, Any]:
         "task_ignore_result": True,
         "task_publish_retry": False,
         "task_send_sent_event": True,
-        "worker_consumer": strangers.CONSUMER,
+        "worker_consumer": consumer.CONSUMER,
         "worker_prefetch_multiplier": 1,
         "worker_send_task_events": True,
         "worker_soft_shutdown_timeout": 10,
@@ -87,12 +90,12 @@ def _configuration() -> dict[str, Any]:
 
 def _add_task(celery: Celery, handler: Handler) -> None:
     kind = OutsideRunner if handler.outside else InsideRunner
-    holds_countdowns = settings().broker().startswith("redis")
+    holds = holds_countdowns(settings().broker())
     runner: list[InsideRunner | OutsideRunner] = []
 
     def run(task: Any, positions: object) -> None:
         if not runner:  # made in the process that works, never in the one that forks it
-            runner.append(kind(database(), catalogue, holds_countdowns=holds_countdowns))
+            runner.append(kind(database(), catalogue, holds_countdowns=holds))
         deliver(task, handler, runner[0], positions)
 
     run.__name__ = handler.name
@@ -121,6 +124,12 @@ def _forget_database(**_: Any) -> None:
 
 
 worker_process_init.connect(_forget_database)
+
+
+def make_queues() -> None:
+    """Make the queues that are not there, unless the broker is away. Raises QueueMadeOtherwiseError."""
+    with contextlib.suppress(OperationalError):
+        CeleryBroker(app).depths(queues())
 
 
 def run_relay() -> None:

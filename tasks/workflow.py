@@ -15,6 +15,7 @@ from domain import kitchen
 from domain.kernel import clock
 from domain.kernel.failpoint import FailPoint
 from domain.settings import settings
+from tasks.bus import queues
 from tasks.bus.broker import CeleryBroker
 from tasks.database import database
 from tasks.gateways.switch import mode
@@ -40,10 +41,10 @@ logger = structlog.get_logger(__name__)
 def start(load_id: str, parts: list[int], seconds: float) -> None:
     """Publish the chord that bakes these parts of a load for so many seconds and then plates it.
 
-    With ``PIZZERIA_BUS=memory`` there is no Celery: what is due is baked and plated here.
+    With ``PIZZERIA_BUS=memory`` there is no Celery: it is baked and plated here.
     """
     if settings().bus == "memory":
-        _start_here(load_id, parts, seconds)
+        _start_here(load_id, parts)
         return
     tasks = current_app.tasks
     wait = min(seconds, _LONGEST_COUNTDOWN) or None
@@ -54,6 +55,11 @@ def start(load_id: str, parts: list[int], seconds: float) -> None:
     _UNSENT.reach()
     chord(header)(tasks["plate"].si(load_id).set(queue=PASS, argsrepr=f"load {load_id}"))
     _SENT.reach()
+
+
+def holds_countdowns() -> bool:
+    """Tell whether a chord may be started before its load is due: its messages then wait at the broker."""
+    return settings().bus == "celery" and queues.holds_countdowns(settings().broker())
 
 
 @cache
@@ -71,11 +77,10 @@ def is_behind() -> bool:
         return True
 
 
-def _start_here(load_id: str, parts: list[int], seconds: float) -> None:
-    if seconds <= 0:
-        for part in parts:
-            _bake_now(load_id, part)
-        plate(load_id)
+def _start_here(load_id: str, parts: list[int]) -> None:
+    for part in parts:
+        _bake_now(load_id, part)
+    plate(load_id)
 
 
 def bake(task: Any, load_id: str, part: int) -> str:
@@ -118,7 +123,7 @@ def add_tasks(celery: Celery) -> None:
     again = {
         "autoretry_for": (DBAPIError,),
         "retry_backoff": True,
-        "retry_backoff_max": 20,
+        "retry_backoff_max": 20 if holds_countdowns() else 2,
         "max_retries": None,
         "typing": True,
     }
@@ -130,4 +135,5 @@ def add_tasks(celery: Celery) -> None:
 def beat(celery: Celery, broker: CeleryBroker) -> None:
     """Send the kitchen's timer, unless one waits there already because nobody works at the pass."""
     if not broker.depths([PASS])[PASS]:
-        celery.tasks["tend"].apply_async(queue=PASS, expires=_TEND_EVERY)
+        with broker.producer() as producer:
+            celery.tasks["tend"].apply_async(queue=PASS, expires=_TEND_EVERY, producer=producer)

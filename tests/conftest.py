@@ -10,9 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.rabbitmq import RabbitMQ
 
 T = TypeVar("T")
 
@@ -139,3 +142,16 @@ def database_url(services: dict[str, str]) -> str:
 @pytest.fixture(scope="session")
 def broker_url(services: dict[str, str]) -> str:
     return services["broker_url"]
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator["RabbitMQ"]:
+    """A RabbitMQ, once for all tests."""
+    from tests.rabbitmq import RabbitMQ  # which knows this module
+
+    server = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.end()

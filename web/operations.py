@@ -5,6 +5,8 @@ from collections.abc import Callable
 import psycopg
 import redis
 from flask import Blueprint, Response, jsonify
+from kombu import Connection
+from kombu.exceptions import OperationalError
 
 from domain.settings import Settings, SettingsError
 from web.counter import counter
@@ -27,7 +29,7 @@ def readyz() -> Response:
     shop = counter().settings
     parts: dict[str, Callable[[Settings], None]] = {"database": _ask_database}
     if shop.bus == "celery":
-        parts["broker"] = _ask_broker
+        parts |= {"broker": _ask_redis} if shop.results() == shop.broker() else _APART
     found = {name: _state(ask, shop) for name, ask in parts.items()}
     answer = jsonify({"ready": all(state == "ok" for state in found.values()), "parts": found})
     answer.status_code = 200 if answer.get_json()["ready"] else 503
@@ -40,7 +42,7 @@ def _state(ask: Callable[[Settings], None], shop: Settings) -> str:
         ask(shop)
     except psycopg.errors.UndefinedTable:
         return "not migrated: run `pizzeria migrate`"
-    except (psycopg.Error, redis.RedisError, SettingsError):
+    except (psycopg.Error, redis.RedisError, OperationalError, SettingsError):
         return "does not answer"
     return "ok"
 
@@ -52,7 +54,16 @@ def _ask_database(shop: Settings) -> None:
 
 
 def _ask_broker(shop: Settings) -> None:
+    with Connection(shop.broker(), connect_timeout=PATIENCE) as connection:
+        connection.ensure_connection(max_retries=1, interval_start=0, timeout=PATIENCE)
+
+
+def _ask_redis(shop: Settings) -> None:
     with redis.Redis.from_url(
         shop.results(), socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, retry=None
     ) as client:
         client.ping()
+
+
+_APART: dict[str, Callable[[Settings], None]] = {"broker": _ask_broker, "results": _ask_redis}
+"""What to ask where the broker is not the Redis that keeps results and carries hints."""

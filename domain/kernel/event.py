@@ -71,11 +71,11 @@ def is_past_tense(name: str) -> bool:
 
 
 class Catalogue:
-    """Every event type by name, and how older versions become the present one."""
+    """Every event type by name, and how each older version becomes the next."""
 
     def __init__(self) -> None:
         self.types: dict[str, type[Event]] = {}
-        self._upcasters: dict[tuple[str, int], Upcaster] = {}
+        self.upcasters: dict[tuple[str, int], Upcaster] = {}
 
     def register(self, event_type: Kind) -> Kind:
         """Add an event type; a class decorator. Raises ValueError for a name that is not past tense, or taken."""
@@ -91,7 +91,7 @@ class Catalogue:
         """Add the step that turns an event's data of this version into the next; a function decorator."""
 
         def add(step: Upcaster) -> Upcaster:
-            self._upcasters[name, version] = step
+            self.upcasters[name, version] = step
             return step
 
         return add
@@ -106,5 +106,5 @@ class Catalogue:
             raise UnknownEventError(f"{name} version {version} is unknown to this code.")
         present = dict(data)
         for step in range(version, event_type.version):
-            present = self._upcasters[name, step](present)
+            present = self.upcasters[name, step](present)
         return msgspec.convert(present, event_type)

@@ -8,20 +8,20 @@ import msgspec
 from sqlalchemy import Connection, Row, text
 
 from domain.kernel.event import Catalogue, Event, Recorded
-from domain.kernel.personal import decrypt, encrypt, make_keys, read_keys
+from domain.kernel.personal import Keys, decrypt, encrypt, make_keys, read_keys
 
 # An event of a process goes on with its stream's correlation; any other takes that of what caused it. What has no other
 # cause follows from the event before it in its stream.
 _APPEND = text("""
 WITH incoming AS (
-    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:versions AS int[]),
-        CAST(:streams AS text[]), CAST(:data AS text[]), CAST(:correlations AS text[]),
-        CAST(:causes AS uuid[]), CAST(:traces AS text[]), CAST(:continues AS boolean[]))
-        WITH ORDINALITY AS i (id, type, version, stream, data, correlation_id, causation_id, traceparent, continues, n)
+    SELECT * FROM ROWS FROM (json_to_recordset(CAST(:pending AS json)) AS (
+        id uuid, type text, version int, stream text, data jsonb, correlation_id text, causation_id uuid,
+        traceparent text, continues boolean
+    )) WITH ORDINALITY AS i (id, type, version, stream, data, correlation_id, causation_id, traceparent, continues, n)
 ), appended AS (
     INSERT INTO events (id, type, version, stream, sequence, data, correlation_id, causation_id, traceparent)
     SELECT i.id, i.type, i.version, i.stream,
-        coalesce(last.sequence, 0) + row_number() OVER (PARTITION BY i.stream ORDER BY i.n), i.data::jsonb,
+        coalesce(last.sequence, 0) + row_number() OVER (PARTITION BY i.stream ORDER BY i.n), i.data,
         CASE WHEN i.continues THEN coalesce(last.correlation_id, i.correlation_id) ELSE i.correlation_id END,
         coalesce(i.causation_id, last.id), i.traceparent
     FROM incoming i
@@ -60,45 +60,52 @@ def append(connection: Connection, pending: Sequence[Pending]) -> None:
         return
     subjects = {str(getattr(p.event, p.event.person)) for p in pending if p.event.personal}
     keys = make_keys(connection, subjects)
-    connection.execute(
-        _APPEND,
-        {
-            "ids": [p.id for p in pending],
-            "types": [type(p.event).__name__ for p in pending],
-            "versions": [p.event.version for p in pending],
-            "streams": [p.event.stream_name for p in pending],
-            "data": [_encode(p.event, keys) for p in pending],
-            "correlations": [p.correlation_id for p in pending],
-            "causes": [p.causation_id for p in pending],
-            "traces": [p.traceparent for p in pending],
-            "continues": [p.event.continues for p in pending],
-        },
-    )
+    # One JSON document: an array of texts would be escaped by the driver character by character.
+    connection.execute(_APPEND, {"pending": msgspec.json.encode([_row(p, keys) for p in pending]).decode()})
 
 
-def _encode(event: Event, keys: Any) -> str:
-    data = msgspec.to_builtins(event)
+def _row(pending: Pending, keys: Keys) -> dict[str, Any]:
+    return {
+        "id": pending.id,
+        "type": type(pending.event).__name__,
+        "version": pending.event.version,
+        "stream": pending.event.stream_name,
+        "data": _sealed(pending.event, keys),
+        "correlation_id": pending.correlation_id,
+        "causation_id": pending.causation_id,
+        "traceparent": pending.traceparent,
+        "continues": pending.event.continues,
+    }
+
+
+def _sealed(event: Event, keys: Keys) -> dict[str, Any]:
+    data: dict[str, Any] = msgspec.to_builtins(event)
     if event.personal:
         key = keys[str(getattr(event, event.person))]
         for field in event.personal:
             if data[field] is not None:
                 data[field] = encrypt(data[field], key)
-    return msgspec.json.encode(data).decode()
+    return data
 
 
-def decode(connection: Connection, catalogue: Catalogue, rows: Sequence[Row[Any]]) -> list[Recorded[Event] | Exception]:
-    """Make events of rows that hold COLUMNS; an exception stands in the place of one that cannot be read."""
+def decode(
+    connection: Connection, catalogue: Catalogue, rows: Sequence[Row[Any]], *, personal: bool = True
+) -> list[Recorded[Event] | Exception]:
+    """Make events of rows that hold COLUMNS; an exception stands in the place of one that cannot be read.
+
+    Without ``personal``, every personal field is None.
+    """
     stored = [msgspec.json.decode(row.data) for row in rows]
     subjects = {
         str(data.get(kind.person))
         for row, data in zip(rows, stored, strict=True)
         if (kind := catalogue.types.get(row.type)) and kind.personal
     }
-    keys = read_keys(connection, subjects)
+    keys = read_keys(connection, subjects) if personal else {}
     return [_decode(catalogue, row, data, keys) for row, data in zip(rows, stored, strict=True)]
 
 
-def _decode(catalogue: Catalogue, row: Row[Any], data: dict[str, Any], keys: Any) -> Recorded[Event] | Exception:
+def _decode(catalogue: Catalogue, row: Row[Any], data: dict[str, Any], keys: Keys) -> Recorded[Event] | Exception:
     kind = catalogue.types.get(row.type)
     if kind and kind.personal:
         key = keys.get(str(data.get(kind.person)))
@@ -135,4 +142,18 @@ def read_stream(connection: Connection, catalogue: Catalogue, stream: str, after
         if isinstance(event, Exception):
             raise event
         found.append(event)
+    return found
+
+
+def read_streams(
+    connection: Connection, catalogue: Catalogue, streams: Sequence[str]
+) -> dict[str, list[Recorded[Event] | Exception]]:
+    """Give the events of each of several streams in their order; an exception stands for one that cannot be read."""
+    rows = connection.execute(
+        text(f"SELECT {COLUMNS} FROM events e WHERE e.stream = ANY(:streams) ORDER BY e.stream, e.sequence"),
+        {"streams": list(streams)},
+    ).all()
+    found: dict[str, list[Recorded[Event] | Exception]] = {}
+    for row, event in zip(rows, decode(connection, catalogue, rows), strict=True):
+        found.setdefault(row.stream, []).append(event)
     return found

@@ -1,6 +1,6 @@
 """Personal fields of events, encrypted with one key per person: dropping the key erases the person from the log."""
 
-import base64
+import binascii
 import os
 from collections.abc import Iterable, Mapping
 
@@ -11,9 +11,18 @@ from sqlalchemy import Connection, text
 _MARK = "enc:"
 _NONCE = 12
 
-Keys = Mapping[str, bytes]
+Keys = Mapping[str, AESGCM]
 
-_ADD = text("INSERT INTO personal_keys (person, key) VALUES (:person, :key) ON CONFLICT DO NOTHING")
+# Both in one statement: each one costs more than what it does.
+_READ_OR_MAKE = text("""
+WITH known AS (SELECT person, key FROM personal_keys WHERE person = ANY(:persons)), made AS (
+    INSERT INTO personal_keys (person, key)
+    SELECT n.person, n.key FROM unnest(CAST(:persons AS text[]), CAST(:keys AS bytea[])) AS n (person, key)
+    WHERE NOT EXISTS (SELECT FROM known WHERE known.person = n.person)
+    ORDER BY n.person ON CONFLICT DO NOTHING RETURNING person, key
+)
+SELECT person, key FROM known UNION ALL SELECT person, key FROM made
+""")
 _READ = text("SELECT person, key FROM personal_keys WHERE person = ANY(:persons)")
 
 
@@ -22,17 +31,19 @@ def read_keys(connection: Connection, persons: Iterable[str]) -> Keys:
     wanted = sorted(set(persons))
     if not wanted:
         return {}
-    return {row.person: bytes(row.key) for row in connection.execute(_READ, {"persons": wanted})}
+    return {row.person: AESGCM(row.key) for row in connection.execute(_READ, {"persons": wanted})}
 
 
 def make_keys(connection: Connection, persons: Iterable[str]) -> Keys:
     """Give every person's key, made now for those who have none."""
     wanted = sorted(set(persons))
-    keys: dict[str, bytes] = dict(read_keys(connection, wanted))
-    missing = [person for person in wanted if person not in keys]
-    if missing:
-        connection.execute(_ADD, [{"person": person, "key": AESGCM.generate_key(128)} for person in missing])
-        keys.update(read_keys(connection, missing))
+    if not wanted:
+        return {}
+    made = [AESGCM.generate_key(128) for _ in wanted]
+    rows = connection.execute(_READ_OR_MAKE, {"persons": wanted, "keys": made})
+    keys = {row.person: AESGCM(row.key) for row in rows}
+    if len(keys) < len(wanted):  # somebody else made theirs just now; a second look sees them
+        keys.update(read_keys(connection, set(wanted) - keys.keys()))
     return keys
 
 
@@ -41,20 +52,20 @@ def drop_key(connection: Connection, person: str) -> None:
     connection.execute(text("DELETE FROM personal_keys WHERE person = :person"), {"person": person})
 
 
-def encrypt(plain: str, key: bytes) -> str:
+def encrypt(plain: str, key: AESGCM) -> str:
     """Encrypt one field."""
     nonce = os.urandom(_NONCE)
-    return _MARK + base64.b64encode(nonce + AESGCM(key).encrypt(nonce, plain.encode(), None)).decode()
+    return _MARK + binascii.b2a_base64(nonce + key.encrypt(nonce, plain.encode(), None), newline=False).decode()
 
 
-def decrypt(value: object, key: bytes | None) -> object:
+def decrypt(value: object, key: AESGCM | None) -> object:
     """Decrypt one field: None without its key, and what was never encrypted as it is."""
     if not isinstance(value, str) or not value.startswith(_MARK):
         return value
     if key is None:
         return None
-    sealed = base64.b64decode(value[len(_MARK) :])
+    sealed = binascii.a2b_base64(value[len(_MARK) :])
     try:
-        return AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], None).decode()
+        return key.decrypt(sealed[:_NONCE], sealed[_NONCE:], None).decode()
     except InvalidTag:
         return None

@@ -1,5 +1,7 @@
 """The unit of work: one transaction, the locks it takes, and the events that it records."""
 
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -7,11 +9,14 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import psycopg
 import structlog
 import uuid_utils.compat
 from sqlalchemy import Connection, CursorResult, Engine, create_engine, make_url, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.event import listen
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from domain.kernel import log
 from domain.kernel.event import Event, Recorded
@@ -24,6 +29,10 @@ _SESSION = (
     "-c timezone=UTC -c plan_cache_mode=force_custom_plan -c idle_in_transaction_session_timeout=15s"
     " -c transaction_timeout=35s -c lock_timeout=5s"
 )
+# 100,000 orders are more than the time and the memory that a handler's transaction is meant for.
+_LONG_READ = {"transaction_timeout": "0", "idle_in_transaction_session_timeout": "0", "work_mem": "128MB"}
+FRESH_SECONDS = 1.0
+"""For so long after its use a connection is taken to be alive."""
 _CONFLICTS = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
 
 
@@ -67,7 +76,7 @@ class UnitOfWork:
         columns = ", ".join(rows[0])
         self.run(
             f"INSERT INTO {table} ({columns}) SELECT {columns}"
-            f" FROM jsonb_populate_recordset(CAST(NULL AS {table}), CAST(:rows AS jsonb)) ON CONFLICT {on_conflict}",
+            f" FROM json_populate_recordset(CAST(NULL AS {table}), CAST(:rows AS json)) ON CONFLICT {on_conflict}",
             rows=msgspec.json.encode(rows).decode(),
         )
 
@@ -124,7 +133,7 @@ class Database:
     def __init__(self, url: str, lock_order: Sequence[str], *, connections: int = 5, ping: bool = True) -> None:
         """Prepare a pool of so many connections; none is opened yet.
 
-        ``ping`` asks a connection whether it is alive before each use; who tries again after a loss need not.
+        ``ping`` asks a connection that has rested whether it is alive; who tries again after a loss need not.
         """
         self.lock_order = lock_order
         self.engine: Engine = create_engine(
@@ -133,7 +142,6 @@ class Database:
             max_overflow=connections,
             pool_timeout=5,
             hide_parameters=True,  # an error's text must hold nothing personal
-            pool_pre_ping=ping,
             connect_args={
                 "options": _SESSION,
                 "connect_timeout": 5,
@@ -142,6 +150,8 @@ class Database:
                 "application_name": "pizzeria",
             },
         )
+        if ping:
+            _ping_what_rested(self.engine)
 
     def unit_of_work(self, connection: Connection, *, causes: Sequence[Recorded[Event]]) -> UnitOfWork:
         """Give a unit of work whose caller flushes and commits; what it records was caused by these events."""
@@ -161,6 +171,32 @@ class Database:
         """Give a connection for reading; nothing done on it is kept."""
         with self.engine.connect() as connection:
             yield connection
+
+    @contextmanager
+    def view(self) -> Iterator[Connection]:
+        """Give a connection for reading one unchanging state of the database, however long that takes."""
+        with self.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+            for name, value in _LONG_READ.items():
+                connection.execute(text(f"SET LOCAL {name} = '{value}'"))
+            yield connection
+
+
+def _ping_what_rested(engine: Engine) -> None:
+    """Before a connection that was not used for a while is used, see that it lives; in a rush nobody asks."""
+
+    def note_use(_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info["used"] = time.monotonic()
+
+    def ask(connection: Any, record: ConnectionPoolEntry, _: Any) -> None:
+        if time.monotonic() - record.info.get("used", math.inf) < FRESH_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except psycopg.Error as error:
+            raise InvalidatePoolError from error  # has a new connection made, and every older one asked
+
+    listen(engine, "checkin", note_use)
+    listen(engine, "checkout", ask)
 
 
 def run_after_commit(work: UnitOfWork) -> None:

@@ -1,15 +1,17 @@
 """The Celery side of the bus: tasks that run handlers, and the broker that carries their messages."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
 from celery import Celery, Task
 from celery.exceptions import Reject
-from kombu import Queue
+from kombu import Producer, Queue
 from kombu.exceptions import OperationalError
 from kombu.transport import redis
 
+from tasks.bus import queues, rabbitmq
 from tasks.bus.inside import InsideRunner
 from tasks.bus.outside import OutsideRunner
 from tasks.bus.registry import Handler
@@ -26,23 +28,30 @@ class CeleryBroker:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
+        self._url: str = app.conf.broker_url
         self._connection: Any = None
 
     def publish(self, messages: Sequence[Message]) -> None:
         """Send messages in as few round trips as the broker allows."""
-        with self._app.producer_pool.acquire(block=True, timeout=5) as producer, producer.batch(_BATCH):
+        with self.producer() as producer:
             for message in messages:
                 self._app.send_task(  # by name: a handler that came after this process started has its queue too
                     message.handler,
                     (list(message.positions),),
                     producer=producer,
-                    queue=Queue(message.handler, routing_key=message.handler),
+                    queue=self._queue(message.handler),
                     argsrepr=describe(message.positions),
                     ignore_result=True,
                 )
 
+    @contextmanager
+    def producer(self) -> Iterator[Producer]:
+        """Give a producer whose messages the broker has when the block ends; raises where that is not certain."""
+        with self._app.producer_pool.acquire(block=True, timeout=5) as producer, producer.batch(_BATCH):
+            yield producer
+
     def depths(self, handlers: Iterable[str]) -> Mapping[str, int]:
-        """Ask the broker how many messages wait."""
+        """Ask the broker how many messages wait. Raises OperationalError, or QueueMadeOtherwiseError."""
         try:
             if self._connection is None:
                 self._connection = self._app.connection_for_write()
@@ -52,6 +61,8 @@ class CeleryBroker:
             if self._connection is not None:
                 connection, self._connection = self._connection, None
                 connection.release()
+            if isinstance(error, queues.QueueMadeOtherwiseError):
+                raise
             raise OperationalError(type(error).__name__) from error
 
     def _lengths(self, channel: Any, names: Sequence[str]) -> Mapping[str, int]:
@@ -60,7 +71,13 @@ class CeleryBroker:
                 for name in names:
                     pipe.llen(name)
                 return dict(zip(names, pipe.execute(), strict=True))
-        return {name: Queue(name, routing_key=name)(channel).queue_declare().message_count for name in names}
+        if queues.is_rabbitmq(self._url):
+            found = rabbitmq.declare(channel, [queues.dead(), *map(self._queue, names)])
+            return {name: found[name] for name in names}
+        return {name: self._queue(name)(channel).queue_declare().message_count for name in names}
+
+    def _queue(self, name: str) -> Queue:
+        return queues.queue(name, self._url)
 
 
 def describe(positions: Sequence[int]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from domain.kernel import clock
-from domain.kernel.event import Event, Recorded
+from domain.kernel.event import Recorded
 from domain.kernel.failpoint import FailPoint
 from domain.kernel.unit_of_work import UnitOfWork, run_after_commit
 from tasks.bus import deliveries
@@ -94,24 +94,18 @@ class InsideRunner(Runner):
     def _run_first_type(self, handler: Handler, connection: Any, locked: Sequence[Row[Any]], turn: _Turn) -> None:
         turn.rows = [row for row in locked if row.type == locked[0].type]
         turn.left = [row.position for row in locked if row.type != locked[0].type]
-        events = self.decode(connection, turn.rows)
+        subscription = handler.subscriptions.get(locked[0].type)
+        if subscription is None:
+            raise LookupError(f"{handler.name} has no function for {locked[0].type}.")
+        events = self.decode(connection, turn.rows, personal=subscription.personal)
         readable = [event for event in events if isinstance(event, Recorded)]
         if len(readable) < len(events):
             raise next(event for event in events if isinstance(event, Exception))
         turn.work = self.database.unit_of_work(connection, causes=readable)
-        self._handle(handler, turn.rows, readable, turn.work)
-
-    @staticmethod
-    def _handle(
-        handler: Handler, rows: Sequence[Row[Any]], events: Sequence[Recorded[Event]], work: UnitOfWork
-    ) -> None:
-        subscription = handler.subscriptions.get(rows[0].type)
-        if subscription is None:
-            raise LookupError(f"{handler.name} has no function for {rows[0].type}.")
-        subscription.function([event.event for event in events], work)
-        work.flush()
-        finished = [row.position for row in rows if row.position not in work.postponed]
-        deliveries.done(work.connection, handler.name, finished)
+        subscription.function([event.event for event in readable], turn.work)
+        turn.work.flush()
+        finished = [row.position for row in turn.rows if row.position not in turn.work.postponed]
+        deliveries.done(connection, handler.name, finished)
 
     def _wait(self, handler: Handler, turn: _Turn, seconds: float, single: bool) -> None:
         turn.countdown = self._due_again(handler, turn.rows, seconds=seconds, single=single)

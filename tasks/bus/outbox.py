@@ -95,7 +95,7 @@ def fan_out(engine: Engine, open_handlers: Sequence[str]) -> tuple[list[tuple[st
     Those of ``open_handlers`` are marked as sent already. Gives (stream, sequence) of each event, and what to send.
     """
     with engine.begin() as connection:
-        taken = list(connection.execute(_TAKE, {"limit": FAN_OUT}).scalars())
+        taken = list(connection.execute(_TAKE, {"limit": FAN_OUT}).scalars().all())
         if not taken:
             return [], []
         events = connection.execute(_READ, {"positions": taken}).all()

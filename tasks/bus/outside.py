@@ -92,7 +92,7 @@ class OutsideRunner(Runner):
             poison = [row for row in rows if row.position in parked]
             message.rows = [row for row in rows if row.position not in parked]
             deliveries.claim(connection, handler.name, [row.position for row in message.rows], message.token)
-            message.events = self.decode(connection, message.rows)
+            message.events = self.decode(connection, message.rows, personal=True)
             outcomes = [self._poisoned(handler, connection, row) for row in poison]
         if outcomes:
             self._settle_poison(handler, outcomes)
@@ -106,7 +106,7 @@ class OutsideRunner(Runner):
             logger.error("settling_failed", handler=handler.name, error=type(error).__name__)
 
     def _poisoned(self, handler: Handler, connection: Any, row: Row[Any]) -> _Outcome:
-        (event,) = self.decode(connection, [row])
+        (event,) = self.decode(connection, [row], personal=True)
         if isinstance(event, Exception):
             return _Outcome(row, None, None)
         answer = Answer(event.event, self._key(handler, row), "parked", error=deliveries.POISON)

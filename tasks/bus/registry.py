@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -56,12 +56,15 @@ class _Marked(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One function for one event type."""
+    """One function for one event type; without ``personal`` it gets None for each personal field."""
 
     event_type: str
     function: Callable[..., Any]
     outside: bool
     retry: Retry
+    personal: bool = True
+    fills: str | None = None
+    """The one table that the function writes, if it does nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +76,36 @@ class Handler:
     subscriptions: Mapping[str, Subscription]
     settle: Settle | None = None
 
+    @property
+    def read_model(self) -> tuple[str, ...]:
+        """The tables that can be made anew from the log: none, unless filling them is all that the handler does."""
+        tables = {subscription.fills for subscription in self.subscriptions.values()}
+        return tuple(sorted(table for table in tables if table)) if None not in tables else ()
+
     def retry_for(self, event_type: str) -> Retry:
         """Give the policy for a failed event of this type."""
         found = self.subscriptions.get(event_type)
         return found.retry if found else Retry()
 
 
-def handles(event_type: type[Event], *more: type[Event], retry: Retry | None = None) -> Callable[[Inside], Inside]:
-    """Subscribe a function of a batch of events and a unit of work: exactly once in the database."""
-    return _subscribe((event_type, *more), outside=False, retry=retry)
+def handles(
+    event_type: type[Event],
+    *more: type[Event],
+    retry: Retry | None = None,
+    personal: bool = False,
+    fills: str | None = None,
+) -> Callable[[Inside], Inside]:
+    """Subscribe a function of a batch of events and a unit of work: exactly once in the database.
+
+    Its events' personal fields are None unless it asks for them: few need them, and to decrypt them takes time.
+    ``fills`` says that all it does is write this table, from these events and in any order of them: it can be replayed.
+    """
+    return _subscribe((event_type, *more), outside=False, retry=retry, personal=personal, fills=fills)
 
 
 def calls(event_type: type[Event], *more: type[Event], retry: Retry | None = None) -> Callable[[Outside], Outside]:
     """Subscribe a function that calls outside for one event, with no transaction open."""
-    return _subscribe((event_type, *more), outside=True, retry=retry)
+    return _subscribe((event_type, *more), outside=True, retry=retry, personal=True)
 
 
 def settles(function: Settle) -> Settle:
@@ -95,9 +114,18 @@ def settles(function: Settle) -> Settle:
     return function
 
 
-def _subscribe(event_types: Iterable[type[Event]], *, outside: bool, retry: Retry | None) -> Callable[[Any], Any]:
+def _subscribe(
+    event_types: Iterable[type[Event]],
+    *,
+    outside: bool,
+    retry: Retry | None,
+    personal: bool,
+    fills: str | None = None,
+) -> Callable[[Any], Any]:
     def mark(function: Any) -> Any:
-        marks = [Subscription(kind.__name__, function, outside, retry or Retry()) for kind in event_types]
+        marks = [
+            Subscription(kind.__name__, function, outside, retry or Retry(), personal, fills) for kind in event_types
+        ]
         setattr(function, _MARK, [*getattr(function, _MARK, []), *marks])
         return function
 
@@ -136,9 +164,7 @@ def collect(module: ModuleType, override: Mapping[str, float]) -> Handler:
         raise RegistryError(
             f"{module.__name__} handles nothing: mark a function with @handles or @calls, or move the file."
         )
-    by_event = {
-        m.event_type: Subscription(m.event_type, m.function, m.outside, m.retry.overridden(override)) for m in marks
-    }
+    by_event = {m.event_type: replace(m, retry=m.retry.overridden(override)) for m in marks}
     if len(by_event) < len(marks):
         raise RegistryError(f"{module.__name__} handles an event twice: one function for each event.")
     if len({m.outside for m in marks}) > 1:

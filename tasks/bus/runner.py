@@ -85,9 +85,9 @@ class Runner:
         self._holds_countdowns = holds_countdowns
         self._paced: dict[str, float] = {}
 
-    def decode(self, connection: Any, rows: Sequence[Row[Any]]) -> list[Recorded[Event] | Exception]:
+    def decode(self, connection: Any, rows: Sequence[Row[Any]], *, personal: bool) -> list[Recorded[Event] | Exception]:
         """Make events of locked deliveries."""
-        return log.decode(connection, self.catalogue, rows)
+        return log.decode(connection, self.catalogue, rows, personal=personal)
 
     def insist(self, step: Callable[..., None], *args: Any) -> None:
         """Run a transaction again as long as others are only in its way. Raises DatabaseAwayError."""

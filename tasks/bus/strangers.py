@@ -12,9 +12,6 @@ import structlog
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.transport.redis import Channel, Empty
 
-CONSUMER = f"{__name__}:Consumer"
-"""The value of Celery's setting ``worker_consumer``."""
-
 _UNREADABLE = (LookupError, RecursionError, TypeError, ValueError)
 
 logger = structlog.get_logger(__name__)

@@ -44,7 +44,11 @@ def lost(engine: Engine, seen_empty: Mapping[str, datetime | None]) -> dict[str,
     with engine.begin() as connection:
         if not connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}).scalar():
             return {}  # another relay sweeps
-        found = connection.execute(_FIND, {"handlers": list(seen_empty), "empty": list(seen_empty.values())}).scalars()
+        found = (
+            connection.execute(_FIND, {"handlers": list(seen_empty), "empty": list(seen_empty.values())})
+            .scalars()
+            .all()
+        )
         counted = dict(Counter(found))
         if counted:
             _FOUND.reach()

@@ -20,10 +20,11 @@ COMMANDS = {
     "routes": "Show which event goes to which handler.",
     "events": "Show recorded events.",
     "journey": "Show what happened to an order.",
+    "replay": "Make a handler's read model anew from the log, or compare it.",
     "dead": "List, show, retry or discard parked deliveries.",
     "gateway": "Show or switch the mode of a gateway: sms, email, oven.",
-    "describe": "Write the catalogue, the schemas and the AsyncAPI document.",
-    "generate": "Write docker-compose.yml from the handlers, or check that it is up to date.",
+    "describe": "Print the JSON Schema of every event, or check that it keeps to its contract.",
+    "generate": "Write docker-compose.yml and the events' contracts, or check that they are up to date.",
 }
 
 
@@ -77,6 +78,8 @@ def _sentence(error: Exception) -> str | None:
         return "The database does not answer: start `pizzeria services`, or set PIZZERIA_DATABASE_URL."
     if kinds & {"sqlalchemy.ProgrammingError"} and getattr(getattr(error, "orig", None), "sqlstate", "") == "42P01":
         return "The database is not set up: run `pizzeria migrate` first."
+    if "tasks.QueueMadeOtherwiseError" in kinds:
+        return str(error)
     if kinds & {"redis.ConnectionError", "redis.TimeoutError", "kombu.OperationalError"}:
         return "The broker does not answer: start `pizzeria services`, or set PIZZERIA_BROKER_URL."
     return None

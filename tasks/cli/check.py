@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import click
 from rich.console import Console
-from sqlalchemy import Connection, text
 
 from domain import invariants as pizzeria
-from domain.kernel.invariant import Finding, Invariant, attempt
+from domain.events import catalogue
+from domain.kernel.invariant import EXAMPLES, Finding, Invariant, attempt
 from domain.settings import Settings, settings
 from tasks.bus import invariants as bus
+from tasks.bus import replay
 from tasks.bus.invariants import Pending
 
 BROKER = "The broker's queues are empty"
@@ -97,30 +98,39 @@ def try_all(shop: Settings, invariants: Sequence[Invariant], *, quiet: bool, pro
     """Try the invariants on one unchanging view of the database, so that traffic in between breaks none."""
     from tasks.database import database
 
-    with database().engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-        _take_time(connection)
+    with database().view() as connection:
         for invariant in invariants:
             progress.say(invariant.title)
             if invariant.when_quiet and not quiet:
                 yield Line(invariant.title, skipped="not all is done yet")
             else:
                 yield _line(attempt(connection, invariant))
+    yield from _read_models(progress)
     progress.say(BROKER)
     yield _broker(shop) if quiet else Line(BROKER, skipped="not all is done yet")
 
 
-def _take_time(connection: Connection) -> None:
-    """Let this transaction last and use memory: 100,000 orders are more than a handler's 35 s are meant for."""
-    for name, value in (
-        ("transaction_timeout", "0"),
-        ("idle_in_transaction_session_timeout", "0"),
-        ("work_mem", "'128MB'"),
-    ):
-        connection.execute(text(f"SET LOCAL {name} = {value}"))
-
-
 def _line(finding: Finding) -> Line:
     return Line(finding.invariant.title, finding.violations, finding.examples)
+
+
+def _read_models(progress: Progress) -> Iterator[Line]:
+    """Make every read model anew from the log, beside the live one."""
+    from tasks.database import database
+    from tasks.registry import registry
+
+    for handler in registry().handlers.values():
+        if not handler.read_model:
+            continue
+        title = f"What {handler.name} keeps is what the log makes of it"
+        progress.say(title)
+        try:
+            done = replay.replay(database(), catalogue, handler, dry_run=True)
+        except replay.ReplayError as error:
+            yield Line(title, 1, (str(error),))
+        else:
+            examples = tuple(f"{table.table} {key}" for table in done.tables for key in table.examples)
+            yield Line(title, done.differences, examples[:EXAMPLES])
 
 
 def _broker(shop: Settings) -> Line:

@@ -1,4 +1,4 @@
-"""`pizzeria generate`: writes what follows from handlers and settings, so that nobody has to keep it in step."""
+"""`pizzeria generate`: writes what follows from handlers, settings and events, so that nobody keeps it by hand."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -6,12 +6,15 @@ from pathlib import Path
 
 import click
 
+from domain.events import catalogue
+from domain.kernel import contract
 from domain.settings import PREFIX, Settings
 from tasks.cli import CannotRun
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = Path(__file__).with_name("docker-compose.in.yml")
 COMPOSE = "docker-compose.yml"
+CONTRACTS = "domain/contracts"
 
 HEADER = f"# Written by `make generate` from the handlers and from tasks/cli/{TEMPLATE.name}: change those.\n\n"
 
@@ -55,7 +58,20 @@ def generated() -> dict[str, str]:
     handlers = registry().handlers
     queues = sorted({*handlers, *QUEUES})
     outside = {name for name, handler in handlers.items() if handler.outside}
-    return {COMPOSE: compose(TEMPLATE.read_text(), queues, outside)}
+    return {COMPOSE: compose(TEMPLATE.read_text(), queues, outside), **contracts()}
+
+
+def contracts() -> dict[str, str]:
+    """Give the contract of every event's present version, by its path below the project's folder."""
+    return {
+        f"{CONTRACTS}/{contract.file_name(name, kind.version)}": contract.document(kind)
+        for name, kind in sorted(catalogue.types.items())
+    }
+
+
+def broken_contracts(root: Path) -> list[str]:
+    """Say what in the present events breaks a contract in a checkout."""
+    return contract.problems(catalogue, contract.read(root / CONTRACTS))
 
 
 def stale(root: Path) -> list[str]:
@@ -64,17 +80,34 @@ def stale(root: Path) -> list[str]:
     return [name for name, text in generated().items() if not found[name].exists() or found[name].read_text() != text]
 
 
+def require_checkout() -> None:
+    """Raise CannotRun where these are not the sources."""
+    if not TEMPLATE.exists() or not (ROOT / "pyproject.toml").exists():
+        raise CannotRun("The generated files are not here: run this in a checkout of the sources.")
+
+
+def refuse_broken_contracts() -> None:
+    """Say what breaks a contract, if anything does, and end with exit code 1."""
+    if sentences := broken_contracts(ROOT):
+        click.echo("\n".join(sentences), err=True)
+        raise click.exceptions.Exit(1)
+
+
 @click.command()
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if a file is stale.")
 def command(check: bool) -> None:
-    """Write docker-compose.yml anew from the handlers and the settings. For a checkout of the sources."""
-    if not TEMPLATE.exists() or not (ROOT / "pyproject.toml").exists():
-        raise CannotRun("There is nothing to generate here: run this in a checkout of the sources.")
+    """Write docker-compose.yml and the events' contracts anew. For a checkout of the sources.
+
+    A contract that the present events break is not written over: exit code 1.
+    """
+    require_checkout()
     names = stale(ROOT)
     if check:
         for name in names:
             click.echo(f"{name} is stale: run `make generate`.")
         raise SystemExit(1 if names else 0)
+    refuse_broken_contracts()
     for name in names:
+        (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
         (ROOT / name).write_text(generated()[name])
     click.echo(f"Written: {', '.join(names)}." if names else "Everything generated is up to date.")

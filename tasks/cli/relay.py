@@ -9,6 +9,7 @@ from domain import logs
 def command() -> None:
     """Run the relay. Any number of them may run."""
     logs.configure("relay")
-    from tasks.celery import run_relay
+    from tasks.celery import make_queues, run_relay
 
+    make_queues()
     run_relay()

@@ -62,8 +62,8 @@ def check_reachable(shop: Settings) -> None:
     if shop.database_url:
         _check_database(shop.database_url.get_secret_value())
     if shop.broker_url and shop.bus == "celery":
-        _check_broker(shop.broker_url.get_secret_value())
-        shop.results()
+        _check_broker("BROKER", shop.broker_url.get_secret_value())
+        _check_broker("RESULTS", shop.results())
 
 
 def _check_database(url: str) -> None:
@@ -85,7 +85,7 @@ def _check_database(url: str) -> None:
         raise CannotRun(f"PIZZERIA_DATABASE_URL: no database answers at {place} ({why}).") from None
 
 
-def _check_broker(url: str) -> None:
+def _check_broker(what: str, url: str) -> None:
     import kombu
 
     try:
@@ -95,7 +95,7 @@ def _check_broker(url: str) -> None:
     except ValueError:
         known = False
     if not known:
-        _wrong_url("PIZZERIA_BROKER_URL", "redis://:password@host:6379/0 or amqp://user:password@host:5672//")
+        _wrong_url(f"PIZZERIA_{what}_URL", "redis://:password@host:6379/0 or amqp://user:password@host:5672//")
     try:
         options = (
             {"socket_timeout": REACH_SECONDS, "socket_connect_timeout": REACH_SECONDS} if "amqp" not in url else {}
@@ -104,7 +104,7 @@ def _check_broker(url: str) -> None:
             connection.ensure_connection(max_retries=1, interval_start=0.5, timeout=REACH_SECONDS)
             connection.default_channel.close()
     except Exception as error:  # each transport raises its own
-        raise CannotRun(f"PIZZERIA_BROKER_URL: no broker answers at {place} ({type(error).__name__}).") from None
+        raise CannotRun(f"PIZZERIA_{what}_URL: nothing answers at {place} ({type(error).__name__}).") from None
 
 
 def _wrong_url(variable: str, example: str) -> NoReturn:

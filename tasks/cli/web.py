@@ -21,12 +21,16 @@ class _JsonLines(Logger):  # type: ignore[misc]
         self.error_log.propagate = True
 
 
-class _Web(BaseApplication):  # type: ignore[misc]
-    def __init__(self, shop: Settings) -> None:
+class Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn as the pizzeria wants it, for one WSGI application, named as gunicorn names them."""
+
+    def __init__(self, shop: Settings, application: str = "web:create_app()") -> None:
         self._shop = shop
+        self._application = application
         super().__init__()
 
     def load_config(self) -> None:
+        """Set gunicorn up from the settings."""
         memory = Path("/dev/shm")  # noqa: S108
         options = {
             "bind": f"{self._shop.host}:{self._shop.port}",
@@ -52,7 +56,8 @@ class _Web(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        return import_app("web:create_app()")
+        """Import the application, in the worker."""
+        return import_app(self._application)
 
 
 @click.command()
@@ -60,4 +65,4 @@ def command() -> None:
     """Run the web server on PIZZERIA_HOST and PIZZERIA_PORT with PIZZERIA_WEB_WORKERS processes."""
     shop = settings()
     logs.configure("web")
-    _Web(shop).run()
+    Server(shop).run()

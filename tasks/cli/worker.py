@@ -37,10 +37,11 @@ def command(queue: tuple[str, ...], concurrency: int) -> None:
     """Run a worker for each QUEUE named, or for every queue."""
     shop = settings()
     logs.configure("worker")
-    from tasks.celery import app, queues
+    from tasks.celery import app, make_queues, queues
 
     known = queues()
     check_queues(queue, known)
+    make_queues()
     _say_when_ready()
     name = "-".join(queue) if queue else "all"
     app.worker_main(

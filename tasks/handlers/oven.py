@@ -21,13 +21,16 @@ TOGETHER = 4
 
 @handles(OvenLoadFired)
 def bake_loads(fired: Sequence[OvenLoadFired], shop: UnitOfWork) -> None:
-    """Start each load's chord; come back when it must be out, and start again what was lost of it."""
+    """Start each load's chord, where countdowns block a worker only when it is due; see later that none was lost."""
     now = clock.now()
     for load in fired:
         progress = kitchen.read_load(shop.connection, load.load_id)
         if progress is None or progress.plated_at is not None:
             continue
         seconds = (load.due_at - now).total_seconds()
+        if seconds > 0 and not workflow.holds_countdowns():
+            shop.postpone(load, load.due_at)
+            continue
         if seconds > -GRACE or not workflow.is_behind():  # a chord that merely waits in its queue is not lost
             parts = kitchen.unbaked_parts(shop.connection, load.load_id)
             shop.after_commit.append(partial(workflow.start, load.load_id, parts, max(0.0, seconds)))

@@ -19,6 +19,7 @@ from psycopg.rows import namedtuple_row
 
 from tasks.cli.worker import READY_FILE
 from tests.conftest import Pizzeria, free_port, until
+from tests.fakes import twilio
 
 TREE = Path(__file__).parents[2]
 OPEN = "Ctrl-C ends it"
@@ -205,6 +206,19 @@ def new_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
     yield make
     for shop in made:
         shop.end()
+
+
+@pytest.fixture(scope="module")
+def sms_service() -> Iterator[dict[str, object]]:
+    """Settings of an SMS service that knows which numbers there are, and serves until the end of the file."""
+    with twilio.running() as service:
+        yield {
+            "sms": "twilio",
+            "twilio_url": service.url,
+            "twilio_account_sid": twilio.ACCOUNT,
+            "twilio_auth_token": twilio.TOKEN,
+            "twilio_from": twilio.SENDER,
+        }
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,15 @@ from tests.conftest import until
 
 pytestmark = pytest.mark.acceptance
 
-NEED_A_DATABASE = (["check"], ["events"], ["journey", "abcdef"], ["dead", "list"], ["migrate"], ["gateway"])
+NEED_A_DATABASE = (
+    ["check"],
+    ["events"],
+    ["journey", "abcdef"],
+    ["dead", "list"],
+    ["migrate"],
+    ["gateway"],
+    ["replay", "analytics"],
+)
 NEED_A_BROKER = (["relay"], ["worker"], ["flower"])
 ADVICE = "run `pizzeria services` (or `make run`) first"
 

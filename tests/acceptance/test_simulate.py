@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.acceptance.conftest import Shop
+from tests.acceptance.flows import FLOWS, told
 
 pytestmark = pytest.mark.acceptance
 
@@ -23,8 +24,8 @@ FIGURES = [
 
 
 @pytest.fixture(scope="module")
-def shop(new_shop: Callable[..., Shop]) -> Shop:
-    shop = new_shop()
+def shop(new_shop: Callable[..., Shop], sms_service: dict[str, object]) -> Shop:
+    shop = new_shop(**sms_service)
     shop.open()
     return shop
 
@@ -78,15 +79,6 @@ def test_check_says_that_it_did_not_get_quiet(shop: Shop) -> None:
     assert "Not quiet: still pending are sms 1." in " ".join(said.out.split())
 
 
-def test_every_order_takes_exactly_the_documented_steps(shop: Shop) -> None:
-    way = ["OrderPlaced", "OrderCookingStarted", "OrderReady"]
-    delivery = shop.place()
-    pickup = shop.place(fulfilment="pickup")
-    shop.wait_until_delivered([delivery, pickup])
-    assert shop.events(delivery) == [*way, "OrderOutForDelivery", "OrderDelivered"]
-    assert shop.events(pickup) == [*way, "OrderDelivered"]
-
-
 def test_without_json_it_shows_the_figures_and_tells_on_stderr_how_far_it_is(shop: Shop) -> None:
     said = shop.ask("simulate", "3", "--rate", "20")
     assert said.code == 0
@@ -99,3 +91,8 @@ def test_it_does_not_wait_where_it_is_told_not_to(shop: Shop) -> None:
     said = shop.ask("simulate", "3", "--no-wait", "--json", "--url", shop.url + "/")
     figures = json.loads(said.out)
     assert (said.code, figures["orders"], figures["lost"]) == (0, 3, 0)
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_every_order_writes_exactly_the_documented_events(shop: Shop, flow: str) -> None:
+    assert told(shop, flow) == FLOWS[flow].story

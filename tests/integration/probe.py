@@ -15,6 +15,10 @@ from tests.integration.conftest import Shop
 QUICK = Retry(times=3, first=0, cap=0)
 
 
+class KilledError(BaseException):
+    """What no handler of errors sees, as a SIGKILL would be."""
+
+
 class Probe:
     """A bus with one handler, `probe`, on OrderPlaced; its effect is a row in `effects`."""
 
@@ -23,9 +27,15 @@ class Probe:
         shop.execute("CREATE TABLE effects (order_id text, what text)")
 
     def subscribe(
-        self, function: Callable[..., Any], *, outside: bool = False, retry: Retry = QUICK, settle: Settle | None = None
+        self,
+        function: Callable[..., Any],
+        *,
+        outside: bool = False,
+        retry: Retry = QUICK,
+        settle: Settle | None = None,
+        personal: bool = True,
     ) -> Handler:
-        subscription = Subscription("OrderPlaced", function, outside, retry)
+        subscription = Subscription("OrderPlaced", function, outside, retry, personal)
         handler = Handler("probe", outside, {"OrderPlaced": subscription}, settle)
         self.registry = Registry({"probe": handler})
         with self.shop.database.engine.begin() as connection:

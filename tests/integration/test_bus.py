@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from domain.events import OrderPlaced, catalogue
+from domain.kernel.failpoint import FailPoint
 from domain.kernel.unit_of_work import LockOrderError, UnitOfWork
 from tasks.bus import outbox
 from tasks.bus.deliveries import MAX_STARTS
@@ -16,8 +17,9 @@ from tasks.bus.inside import InsideRunner
 from tasks.bus.registry import Handler, Registry, Subscription
 from tasks.bus.retry import Permanent, Retry, Wait
 from tasks.bus.runner import patiently
+from tasks.registry import registry
 from tests.integration.conftest import Shop
-from tests.integration.probe import QUICK, Probe, cut, effect
+from tests.integration.probe import QUICK, KilledError, Probe, cut, effect
 
 pytestmark = pytest.mark.integration
 
@@ -56,6 +58,53 @@ def test_an_event_handled_by_two_workers_at_once_has_one_effect(probe: Probe) ->
     assert len(probe.effects()) == 1
 
 
+def test_a_worker_that_dies_right_after_its_commit_has_left_nothing_to_do(
+    probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(point: FailPoint) -> None:
+        if point.name == "inside.committed":
+            raise KilledError
+
+    handler = probe.subscribe(effect)
+    order = probe.shop.order()
+    positions = probe.fan_out()
+    with monkeypatch.context() as armed:
+        armed.setattr(FailPoint, "reach", kill)
+        with pytest.raises(KilledError):
+            probe.inside(handler, positions)
+    probe.inside(handler, positions)
+    assert probe.effects() == [order.id]
+
+
+def test_what_follows_the_commit_finds_it_done(probe: Probe) -> None:
+    found: list[list[str]] = []
+
+    def start_something(placed: Sequence[OrderPlaced], work: UnitOfWork) -> None:
+        effect(placed, work)
+        work.after_commit.append(lambda: found.append(probe.effects()))
+
+    handler = probe.subscribe(start_something)
+    order = probe.shop.order()
+    probe.inside(handler, probe.fan_out())
+    assert found == [[order.id]]
+
+
+def test_a_copy_of_a_message_that_comes_before_its_retry_is_due_does_nothing(probe: Probe) -> None:
+    attempts = []
+
+    def fail(_: Sequence[OrderPlaced], __: UnitOfWork) -> None:
+        attempts.append(1)
+        raise OSError("not yet")
+
+    handler = probe.subscribe(fail, retry=Retry(times=3, first=20, cap=20, jitter=0))
+    probe.shop.order()
+    positions = probe.fan_out()
+    probe.inside(handler, positions)
+    probe.inside(handler, positions)
+    assert len(attempts) == 1
+    assert probe.deliveries()[0].attempts == 1
+
+
 def test_success_at_the_third_attempt_is_one_effect_and_two_counted_failures(probe: Probe) -> None:
     attempts = []
 
@@ -81,14 +130,14 @@ def test_what_fails_for_good_is_parked_with_its_traceback_and_harms_no_batch_mat
         if orders[1].id in {order.order_id for order in placed}:
             raise ValueError("cannot handle this one")
 
-    probe.subscribe(refuses_one)
+    handler = probe.subscribe(refuses_one)
+    probe.inside(handler, probe.fan_out())
+    assert [delivery.alone for delivery in probe.deliveries()] == [True] * 4, "they came together"
     probe.drain()
-    states = [delivery.state for delivery in probe.deliveries()]
-    assert states == ["done", "parked", "done", "done"]
+    states = [(delivery.state, delivery.attempts) for delivery in probe.deliveries()]
+    assert states == [("done", 0), ("parked", QUICK.times + 1), ("done", 0), ("done", 0)]
     assert sorted(probe.effects()) == sorted(order.id for i, order in enumerate(orders) if i != 1)
-    parked = probe.deliveries()[1]
-    assert "ValueError: cannot handle this one" in parked.error
-    assert parked.attempts == QUICK.times + 1
+    assert "ValueError: cannot handle this one" in probe.deliveries()[1].error
 
 
 def test_a_permanent_error_is_parked_at_once(probe: Probe) -> None:
@@ -170,9 +219,6 @@ def test_celery_is_asked_to_bring_a_single_failed_event_back_where_the_broker_ca
 
 @pytest.mark.parametrize("outside", [False, True])
 def test_what_is_started_five_times_without_an_answer_is_parked_as_poison(probe: Probe, outside: bool) -> None:
-    class KilledError(BaseException):
-        """What no handler of errors sees, as a SIGKILL would be."""
-
     def kill(*_: Any) -> None:
         raise KilledError
 
@@ -193,13 +239,15 @@ def test_what_is_started_five_times_without_an_answer_is_parked_as_poison(probe:
 
 
 def test_an_event_that_cannot_be_read_is_parked_and_harms_no_other(probe: Probe) -> None:
-    probe.subscribe(effect)
+    handler = probe.subscribe(effect)
     probe.shop.order()
     probe.shop.execute(
         "WITH e AS (INSERT INTO events (id, type, version, stream, sequence, data, correlation_id)"
         " VALUES (gen_random_uuid(), 'OrderPlaced', 2, 'order-x', 1, '{}', 'c') RETURNING position)"
         " INSERT INTO outbox SELECT position FROM e"
     )
+    probe.inside(handler, probe.fan_out())
+    assert [delivery.alone for delivery in probe.deliveries()] == [True, True], "they came together"
     probe.drain()
     assert [delivery.state for delivery in probe.deliveries()] == ["done", "parked"]
 
@@ -254,9 +302,6 @@ def test_a_database_that_goes_away_inside_a_handler_is_nobodys_attempt(probe: Pr
 
 
 def test_a_message_that_the_broker_hands_out_again_is_a_counted_start(probe: Probe) -> None:
-    class KilledError(BaseException):
-        """What no handler of errors sees, as a SIGKILL would be."""
-
     def kill(*_: Any) -> None:
         raise KilledError
 
@@ -328,3 +373,25 @@ def test_an_event_recorded_for_one_of_a_batch_names_that_one_as_its_cause(probe:
     )
     assert len({row.causes for row in rows}) == 3
     assert all(row.mine == row.causes and row.type == "OrderPlaced" for row in rows)
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_handler_sees_what_is_personal_only_if_it_asks(probe: Probe, asks: bool) -> None:
+    seen: list[OrderPlaced] = []
+
+    def look(placed: Sequence[OrderPlaced], _: UnitOfWork) -> None:
+        seen.extend(placed)
+
+    probe.subscribe(look, personal=asks)
+    order = probe.shop.order()
+    probe.drain()
+    (placed,) = seen
+    assert (placed.order_id, placed.customer_id) == (order.id, order.customer_id)
+    assert placed.customer_name == (order.name if asks else None)
+    assert placed.customer_phone == (order.phone if asks else None)
+    assert placed.delivery_address == (order.address if asks else None)
+
+
+def test_handlers_inside_ask_for_nothing_personal_and_those_that_call_outside_do() -> None:
+    for handler in registry().handlers.values():
+        assert {s.personal for s in handler.subscriptions.values()} == {handler.outside}

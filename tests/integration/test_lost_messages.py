@@ -1,12 +1,16 @@
 """What the broker lost is found, what merely waits is left alone, and relays share the work."""
 
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
 
+from domain.events import OrderPlaced
+from domain.kernel.unit_of_work import UnitOfWork
 from tasks.bus import outbox, sweep
+from tasks.bus.retry import Retry
 from tests.integration.conftest import Shop
 from tests.integration.probe import Probe, effect
 
@@ -49,6 +53,23 @@ def test_a_message_is_lost_if_one_that_was_sent_later_is_done(probe: Probe) -> N
     probe.shop.execute("UPDATE deliveries SET state = 'done' WHERE position = :p", p=second)
     assert sweep.lost(probe.shop.database.engine, {"probe": None}) == {"probe": 1}
     assert [delivery.dispatched_at is None for delivery in probe.deliveries()] == [True, False]
+
+
+def test_a_retry_that_the_broker_held_and_lost_is_sent_again(probe: Probe) -> None:
+    def fail(_: Sequence[OrderPlaced], __: UnitOfWork) -> None:
+        raise OSError("away")
+
+    handler = probe.subscribe(fail, retry=Retry(times=3, first=7, cap=7, jitter=0))
+    probe.shop.order()
+    positions = probe.fan_out()
+    engine = probe.shop.database.engine
+    assert probe.inside(handler, positions, holds=True) == 7
+    assert sweep.lost(engine, {"probe": datetime.now(UTC)}) == {}, "it waits for its time, and has its lease then"
+    probe.shop.execute(
+        "UPDATE deliveries SET dispatched_at = dispatched_at - interval '60 s',"
+        " not_before = not_before - interval '60 s'"
+    )
+    assert sweep.lost(engine, {"probe": datetime.now(UTC)}) == {"probe": 1}
 
 
 def test_what_is_being_worked_on_is_never_taken_for_lost(probe: Probe) -> None:

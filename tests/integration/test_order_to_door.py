@@ -1,16 +1,19 @@
 """One order's way from placing to the door, with every handler, on a real database."""
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from domain import orders
+from domain import kitchen, orders
 from domain.basket import InvalidOrderError, Line
 from domain.customers import Contact
 from domain.events import OrderPlaced, catalogue
 from domain.kernel import log, personal
 from domain.kitchen import Kitchen
 from domain.settings import settings
+from tasks import workflow
 from tasks.gateways import switch
 from tests.integration.conftest import Shop
 
@@ -130,6 +133,47 @@ def test_a_reservation_that_is_known_before_the_ticket_lets_the_order_cook_all_t
     assert shop.status(order) == "cooking"
 
 
+def test_a_cancellation_that_reaches_the_kitchen_first_leaves_no_open_ticket(shop: Shop) -> None:
+    order = shop.order()
+    with shop.database.begin("cancel") as work:
+        orders.cancel(work, order.id, "Changed my mind.", "customer")
+    shop.fan_out()
+    shop.run("kitchen", "OrderCancelled")
+    shop.run("kitchen", "OrderPlaced")
+    assert shop.value("SELECT state FROM tickets WHERE order_id = :id", id=order.id) == "cancelled"
+
+
+def test_a_part_that_is_baked_twice_is_baked_once(shop: Shop, configure: Callable[..., None]) -> None:
+    configure(bake_seconds=60)
+    shop.order()
+    shop.drain()
+    load = shop.value("SELECT id FROM oven_loads")
+    baked = "SELECT number, state, burns, baked_at FROM ticket_pizzas WHERE part = 0"
+    with shop.database.begin("bake") as work:
+        kitchen.bake(work, load, 0)
+    once = shop.rows(baked)
+    with shop.database.begin("bake again") as work:
+        kitchen.bake(work, load, 0, "*")
+    assert [row.state for row in once] == ["baked"]
+    assert shop.rows(baked) == once
+
+
+def test_a_load_whose_chord_was_lost_is_baked_when_its_timer_comes(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, started = workflow.start, list[str]()
+
+    def lose_the_first(load_id: str, parts: list[int], seconds: float) -> None:
+        started.append(load_id)
+        if len(started) > 1:
+            start(load_id, parts, seconds)
+
+    monkeypatch.setattr(workflow, "start", lose_the_first)
+    order = shop.order()
+    shop.drain()
+    assert len(started) == 2
+    assert shop.status(order) == "delivered"
+    assert shop.events(order) == HAPPY
+
+
 def test_what_is_handled_in_any_order_ends_in_the_same_state(shop: Shop) -> None:
     order = shop.order()
     shop.drain()
@@ -171,8 +215,6 @@ def test_a_higher_priority_placed_later_goes_into_the_oven_first(shop: Shop, con
     shop.drain()
     shop.execute("UPDATE ticket_pizzas SET state = 'baked' WHERE state = 'baking'")
     load = shop.value("SELECT max(id) FROM oven_loads")
-    from tasks import workflow
-
     workflow.plate(load)
     shop.drain()
     assert [shop.status(order) for order in (first, delivery, pickup)] == ["delivered", "placed", "cooking"]

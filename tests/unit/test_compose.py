@@ -1,4 +1,5 @@
 import re
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -53,6 +54,7 @@ def test_what_is_generated_is_up_to_date() -> None:
 
 
 def test_a_stale_file_is_found_and_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ROOT / generate.CONTRACTS, tmp_path / generate.CONTRACTS)
     (tmp_path / "pyproject.toml").touch()
     monkeypatch.setattr(generate, "ROOT", tmp_path)
     checked = CliRunner().invoke(main, ["generate", "--check"])

@@ -1,0 +1,61 @@
+"""The load of the bench: it counts what was answered, tells of refusals, and is itself faster than what it measures."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.conftest import free_port, until
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def trivial() -> Iterator[int]:
+    """The port of a server that answers 201 to everything."""
+    port = free_port()
+    server = subprocess.Popen([sys.executable, "-m", "bench.http.trivial", str(port)])
+    until(lambda: _answers(port), what="the server")
+    yield port
+    server.terminate()
+    server.wait(10)
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/", trust_env=False).status_code == 201
+    except httpx.TransportError:
+        return False
+
+
+def _load(port: int, *words: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "bench.http.load", str(port), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.alone
+def test_at_a_rate_every_order_is_placed_in_its_turn(trivial: int) -> None:
+    ran = _load(trivial, "--rate=100", "--orders=50")
+
+    said = json.loads(ran.stdout)
+    assert said["refused"] == 0
+    assert 60 < said["per_second"] <= 103
+    assert 0 < said["p50"] <= said["p95"] <= said["p99"]
+
+
+@pytest.mark.alone
+def test_without_a_rate_as_many_are_placed_as_the_server_takes(trivial: int) -> None:
+    said = json.loads(_load(trivial, "--warm=0.1", "--seconds=1").stdout)
+
+    assert said["refused"] == 0
+    assert said["per_second"] > 300
+
+
+def test_a_server_that_hangs_up_is_no_result() -> None:
+    ran = _load(free_port(), "--rate=10", "--orders=1")
+
+    assert ran.returncode != 0
+    assert ran.stdout == ""

@@ -1,0 +1,87 @@
+"""The relay: what it publishes is committed, what it cannot publish is not forgotten, what was lost is sent again."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from tasks.bus.relay import Message, Relay
+from tests.integration.conftest import Shop
+from tests.integration.probe import Probe, effect
+
+pytestmark = pytest.mark.integration
+
+
+@dataclass
+class Witness:
+    """A broker that looks, over a connection of its own, how the deliveries stand of which it is told."""
+
+    shop: Shop
+    away: bool = False
+    seen: list[tuple[str, bool]] = field(default_factory=list)
+    """Handler, and whether everybody can see that it was sent, of each message."""
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        if self.away:
+            raise ConnectionError("the broker is away")
+        sent = "SELECT count(*) FROM deliveries WHERE handler = :handler AND position = ANY(:ids) AND sends > 0"
+        for message in messages:
+            visible = self.shop.value(sent, handler=message.handler, ids=list(message.positions))
+            self.seen.append((message.handler, visible == len(message.positions)))
+
+    def depths(self, handlers: Iterable[str]) -> Mapping[str, int]:
+        return dict.fromkeys(handlers, 0)
+
+
+@pytest.fixture
+def broker(probe: Probe) -> Witness:
+    return Witness(probe.shop)
+
+
+def relay(broker: Witness) -> Relay:
+    """A relay that has only just started, so that it measures and sweeps in its first turn."""
+    return Relay(broker.shop.database, broker, announce=lambda _: None, beat=lambda: None)
+
+
+def know_its_pace(probe: Probe) -> None:
+    """Have the relay trust the handler to take any number of events, so that it sends what it fans out at once."""
+    probe.shop.execute("INSERT INTO paces (handler, seconds_per_event) VALUES ('probe', 0.001)")
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["as it is fanned out", "when it is due"])
+def test_nothing_is_published_before_it_is_committed(probe: Probe, broker: Witness, known: bool) -> None:
+    probe.subscribe(effect)
+    if known:
+        know_its_pace(probe)
+    probe.shop.order()
+    once = relay(broker)
+    once.turn()
+    once.turn()
+    assert broker.seen == [("probe", True)]
+
+
+def test_what_could_not_be_published_is_sent_as_soon_as_the_broker_is_back(probe: Probe, broker: Witness) -> None:
+    probe.subscribe(effect)
+    know_its_pace(probe)
+    probe.shop.order()
+    once = relay(broker)
+    broker.away = True
+    once.turn()
+    (delivery,) = probe.deliveries()
+    assert (delivery.dispatched_at, delivery.sends) == (None, 0)
+    broker.away = False
+    once.measure()
+    once.turn()
+    assert broker.seen == [("probe", True)]
+
+
+def test_a_relay_sends_again_what_the_broker_has_lost(probe: Probe, broker: Witness) -> None:
+    probe.subscribe(effect)
+    probe.shop.order()
+    probe.fan_out()
+    probe.shop.execute(
+        "UPDATE deliveries SET sends = 1, dispatched_at = now() - interval '60 s', not_before = now() - interval '60 s'"
+    )
+    relay(broker).turn()
+    assert broker.seen == [("probe", True)]
+    assert probe.deliveries()[0].sends == 2

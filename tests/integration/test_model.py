@@ -40,6 +40,7 @@ THOROUGH = settings(
 
 some = st.integers(0, 999)
 """Chooses one of those there are: by number, so that what is drawn never depends on what the clock has done."""
+HANDLERS = ("kitchen", "inventory", "delivery", "analytics", "email")
 PAUSES = st.sampled_from([0, 1, 11, 36])
 """Seconds: none, a retry's, longer than a bake or a drive, longer than a lease or a claim."""
 LINES = (
@@ -108,6 +109,13 @@ class Model(RuleBasedStateMachine):
             self.world.go_round()
             self.world.wait(pause)
 
+    @rule(what=some, pickup=st.booleans(), handler=st.sampled_from(HANDLERS))
+    def a_handler_is_away_and_then_takes_the_newest_first(self, what: int, pickup: bool, handler: str) -> None:
+        self.a_customer_orders(what, pickup)
+        for _ in range(3):
+            self.world.go_round(idle=handler)
+        self.world.go_round(backwards=True)
+
     @rule(accident=st.sampled_from(ACCIDENTS), what=some, pickup=st.booleans(), pause=PAUSES)
     def an_accident_happens_on_an_orders_way(
         self, accident: tuple[str, str], what: int, pickup: bool, pause: int
@@ -165,7 +173,7 @@ class Model(RuleBasedStateMachine):
     def a_service_fails_or_is_well(self, gateway: str, fails: bool) -> None:
         self.world.switch(gateway, "faulty" if fails else None)
 
-    @rule(handler=st.sampled_from(["analytics", "kitchen", "inventory", "delivery", "email"]), rounds=st.integers(1, 3))
+    @rule(handler=st.sampled_from(HANDLERS), rounds=st.integers(1, 3))
     def a_handler_has_a_bug_for_a_while(self, handler: str, rounds: int) -> None:
         self.world.broken.add(handler)
         self.life_goes_on(rounds, 5)

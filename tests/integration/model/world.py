@@ -63,11 +63,12 @@ class World:
         once = Relay(self.shop.database, self.broker, announce=lambda _: None, beat=lambda: None)
         self._until_interrupted(once.turn)
 
-    def go_round(self) -> None:
-        """Have everybody work until nothing of what there was is left: relay, workers, oven and pass."""
+    def go_round(self, *, idle: str | None = None, backwards: bool = False) -> None:
+        """Have everybody work until nothing of what there was is left: relay, workers (but an idle one), oven, pass."""
         self.relay()
-        for waiting in self.broker.ready:
-            self.work(waiting)
+        for waiting in self.broker.ready[:: -1 if backwards else 1]:
+            if waiting.message.handler != idle:
+                self.work(waiting)
         for chord in list(self.broker.chords):
             for part in list(chord.parts):
                 self.bake(chord, part)

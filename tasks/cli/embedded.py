@@ -202,11 +202,9 @@ def _private(folder: Path) -> None:
 
 def _socket_folder(home: Path) -> Path:
     """``HOME/run``, or where its path is too long or too odd for a socket, a folder of the same use in /tmp."""
-    folder = home / "run"
-    if _SOCKET_PATH.fullmatch(str(folder)):
-        return folder
-    name = hashlib.sha256(str(home).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"pizzeria-{os.geteuid()}-{name}"
+    name = f"pizzeria-{os.geteuid()}-{hashlib.sha256(str(home).encode()).hexdigest()[:16]}"
+    folders = (home / "run", Path(tempfile.gettempdir()) / name, Path("/tmp") / name)  # noqa: S108 - ours alone, see _private
+    return next((folder for folder in folders if _SOCKET_PATH.fullmatch(str(folder))), folders[-1])
 
 
 def _package(name: str) -> Path:

@@ -113,6 +113,17 @@ def test_what_a_dead_server_left_does_not_keep_the_next_from_starting(pizzeria: 
     until(lambda: pizzeria.output.count("The servers accept") == 2, 30, "the second start")
 
 
+def test_folders_whose_paths_are_too_long_for_a_socket_do_not_keep_it_from_starting(
+    pizzeria: Pizzeria, tmp_path: Path
+) -> None:
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    pizzeria.home = deep / "home"
+    pizzeria.env["TMPDIR"] = str(deep)
+    pizzeria.start("services")
+    assert _select_one(pizzeria.services()["database_url"])
+
+
 def test_an_interrupted_first_start_is_begun_anew(pizzeria: Pizzeria) -> None:
     (pizzeria.home / "postgres.new" / "base").mkdir(parents=True)
     (pizzeria.home / "postgres.new" / "PG_VERSION").write_text("18\n")

@@ -58,12 +58,16 @@ class CeleryBroker:
                 self._connection.ensure_connection(max_retries=1, timeout=3)
             return self._lengths(self._connection.default_channel, list(handlers))
         except Exception as error:
-            if self._connection is not None:
-                connection, self._connection = self._connection, None
-                connection.release()
+            self.close()
             if isinstance(error, queues.QueueMadeOtherwiseError):
                 raise
             raise OperationalError(type(error).__name__) from error
+
+    def close(self) -> None:
+        """End the connection that is asked by; the next look makes another."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.release()
 
     def _lengths(self, channel: Any, names: Sequence[str]) -> Mapping[str, int]:
         if isinstance(channel, redis.Channel):  # all in one round trip, since the relay asks twenty times a second

@@ -1,13 +1,16 @@
 """SMS by Twilio's Messages resource: https://www.twilio.com/docs/messaging/api/message-resource."""
 
 from functools import cache
-
-import httpx
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from domain.settings import Settings
 from tasks.bus.retry import Permanent, Wait
 
-TIMEOUT = httpx.Timeout(15, connect=3)
+if TYPE_CHECKING:
+    import httpx  # below where it is used: a worker that sends nothing starts sooner without
+
+CONNECT_SECONDS, ANSWER_SECONDS = 3, 15
 BUSY_SECONDS = 5.0
 """How long to wait when Twilio says that it has too much to do, and not for how long."""
 
@@ -22,8 +25,10 @@ class SmsUnavailableError(Exception):
 
 
 @cache
-def _client() -> httpx.Client:
-    return httpx.Client(timeout=TIMEOUT, trust_env=False)
+def _client() -> "httpx.Client":
+    import httpx
+
+    return httpx.Client(timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS), trust_env=False)
 
 
 def send(shop: Settings, to: str, body: str, key: str) -> str:
@@ -31,6 +36,8 @@ def send(shop: Settings, to: str, body: str, key: str) -> str:
 
     Raises Permanent for what repeating cannot help, Wait where there is too much to do, SmsUnavailableError else.
     """
+    from httpx import TransportError
+
     token = shop.twilio_auth_token
     account = shop.twilio_account_sid or ""
     try:
@@ -44,17 +51,17 @@ def send(shop: Settings, to: str, body: str, key: str) -> str:
         if answer.status_code == 201:
             return str(said["sid"])
         code = int(said.get("code") or 0)
-    except (httpx.TransportError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (TransportError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SmsUnavailableError(f"Twilio gives no answer: {type(error).__name__}") from error
     raise _judge(answer, code)
 
 
-def _judge(answer: httpx.Response, code: int) -> Exception:
+def _judge(answer: "httpx.Response", code: int) -> Exception:
     """Tell by Twilio's own code whether trying again can help."""
     said = f"Twilio refused the text with {answer.status_code}, error {code}."
     if code in _FOR_GOOD:
         return Permanent(said)
-    if code in _TOO_MUCH or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+    if code in _TOO_MUCH or answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         after = answer.headers.get("Retry-After", "")
         return Wait(float(after) if after.isdigit() else BUSY_SECONDS, said)
     return SmsUnavailableError(said)

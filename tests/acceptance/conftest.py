@@ -30,6 +30,7 @@ QUICK = {
     "oven_capacity": 50,
     "stock": "ample",
     "rate_limits": "off",
+    "web_workers": 1,
 }
 ORDER = {
     "customer": {"name": "Ada Lovelace", "phone": "+12125550101", "email": "ada@example.com"},

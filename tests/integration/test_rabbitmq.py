@@ -42,7 +42,9 @@ def broker(rabbitmq: RabbitMQ) -> Iterator[CeleryBroker]:
         broker_transport_options={"confirm_publish": True},
         task_publish_retry=False,
     )
-    yield CeleryBroker(app)
+    broker = CeleryBroker(app)
+    yield broker
+    broker.close()
     app.close()
     pools.reset()  # kombu's are everybody's: the next test must not get a connection that died in this one
 

@@ -15,8 +15,8 @@ help: ## shows this list
 run: .venv/.ready ## sets up what is missing and runs the whole pizzeria; Ctrl-C ends it
 	@exec $(BIN)/pizzeria up
 
-test: .venv ## runs every test: most wait more than they work, so three files at a time; then what measures time
-	@$(BIN)/python -m pytest -m 'not alone' --numprocesses 3 --dist loadfile --no-loadscope-reorder
+test: .venv ## runs every test: most wait more than they work, so four files at a time; then what measures time
+	@$(BIN)/python -m pytest -m 'not alone' --numprocesses 4 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/python -m pytest -m alone
 
 planted: .venv ## plants bugs, one after the other, and demands that a test catches each; BUGS names some of them

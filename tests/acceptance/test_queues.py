@@ -12,7 +12,7 @@ import pytest
 from tests.acceptance.conftest import Shop
 from tests.conftest import until
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.alone]
+pytestmark = pytest.mark.acceptance
 
 ORDERS = 27
 SECONDS = 0.51
@@ -105,6 +105,7 @@ def test_a_queue_without_workers_delays_no_other(backlog: Shop) -> None:
     assert pending(backlog, "sms") >= ORDERS
 
 
+@pytest.mark.alone
 def test_three_workers_drain_a_backlog_of_slow_events_at_least_two_and_a_half_times_faster(backlog: Shop) -> None:
     """The same orders made both backlogs, at the same moment."""
     until(lambda: done(backlog, "single") == done(backlog, "triple") == ORDERS, 60, "the end of both backlogs")
@@ -129,6 +130,7 @@ def p95(shop: Shop, number: int) -> float:
     return sorted(took)[math.ceil(0.95 * number) - 1]
 
 
+@pytest.mark.alone
 def test_web_alone_takes_orders_quickly_and_workers_that_start_later_drain_them(by_hand: Shop) -> None:
     assert p95(by_hand, 30) < 0.3
     by_hand.start("relay")

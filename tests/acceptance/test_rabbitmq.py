@@ -16,7 +16,7 @@ from tasks.bus.deliveries import MAX_STARTS, POISON
 from tasks.bus.queues import DEAD
 from tests.acceptance.conftest import Shop, answer
 from tests.acceptance.test_chord import FIVE, WAY, pizzas, put_into_the_oven
-from tests.acceptance.test_queues import SLOW, pending
+from tests.acceptance.test_queues import pending
 from tests.acceptance.test_strangers import HANDLER, STRANGE, call, message
 from tests.conftest import until
 from tests.rabbitmq import RabbitMQ
@@ -58,12 +58,11 @@ def shop(new_shop: Callable[..., Shop], rabbitmq: RabbitMQ, results_url: str) ->
 
 @pytest.fixture(scope="module")
 def backlog(new_shop: Callable[..., Shop], copy_tree: Callable[[], Path], rabbitmq: RabbitMQ, results_url: str) -> Shop:
-    """A shop without a worker for SMS, with one for `single` and three for `triple`, and some orders."""
+    """A shop without a worker for SMS, with a handler that some orders kill, and with some orders."""
     tree = copy_tree()
-    for name, code in {"single": SLOW, "triple": SLOW, "fatal": FATAL}.items():
-        (tree / "tasks" / "handlers" / f"{name}.py").write_text(code)
+    (tree / "tasks" / "handlers" / "fatal.py").write_text(FATAL)
     shop = new_shop(tree, broker_url=rabbitmq.virtual_host("backlog"), results_url=results_url)
-    shop.open("--scale", "sms=0", "--scale", "triple=3")
+    shop.open("--scale", "sms=0")
     (relay,) = shop.pids("pizzeria relay")
     os.kill(relay, signal.SIGSTOP)  # so that all the orders come to the queues at once
     for _ in range(BACKLOG):
@@ -179,19 +178,6 @@ def test_messages_that_nobody_sent_are_refused_and_stop_no_worker(shop: Shop) ->
 def test_after_all_of_that_every_invariant_holds_and_nothing_is_parked(shop: Shop) -> None:
     shop.check()
     assert shop.value("SELECT count(*) FROM deliveries WHERE state = 'parked'") == 0
-
-
-def test_three_workers_drain_a_backlog_at_least_two_and_a_half_times_as_fast_as_one(backlog: Shop) -> None:
-    done = "SELECT count(*) FROM deliveries WHERE handler IN ('single', 'triple') AND state = 'done'"
-    until(lambda: backlog.value(done) == 2 * BACKLOG, 60, "the end of both backlogs")
-    took = {
-        row.handler: row.seconds
-        for row in backlog.rows(
-            "SELECT handler, extract(epoch FROM max(done_at) - min(started_at))::float AS seconds"
-            " FROM deliveries WHERE handler IN ('single', 'triple') GROUP BY 1"
-        )
-    }
-    assert took["single"] / took["triple"] >= 2.5
 
 
 def test_what_nobody_worked_on_waits_and_is_drained_by_the_first_worker(backlog: Shop) -> None:

@@ -13,7 +13,7 @@ POISONER = "Lucrezia"
 ANTIDOTE = "antidote"
 
 
-@handles(OrderPlaced)
+@handles(OrderPlaced, personal=True)
 def taste(placed: Sequence[OrderPlaced], shop: UnitOfWork) -> None:
     """Die of a poisoned order, with the whole process; whoever survives leaves word."""
     poisoned = [order for order in placed if order.customer_name == POISONER]

@@ -1,6 +1,7 @@
 """`python -m bench` compares the contestants, one after the other on this machine."""
 
 import json
+from importlib.metadata import PackageNotFoundError
 import os
 
 import click
@@ -42,6 +43,11 @@ def main(orders: int, slow_orders: int, rounds: int, only: tuple[Contestant, ...
     Each has a fresh PostgreSQL and Redis, the same orders, and two worker processes unless it is made for one. Exit
     codes: 0 fine, 1 somebody's effects are not what they must be; 2 could not run.
     """
+    try:
+        report.machine()
+    except PackageNotFoundError as missing:
+        say(f"{missing.name} is not installed: run `make .venv/.ready-bench` first.")
+        raise SystemExit(2) from missing
     only_our_settings()
     done: list[Round] = []
     problems: list[str] = []

@@ -1,8 +1,8 @@
 """`python -m bench` compares the contestants, one after the other on this machine."""
 
 import json
-from importlib.metadata import PackageNotFoundError
 import os
+from importlib.metadata import PackageNotFoundError
 
 import click
 

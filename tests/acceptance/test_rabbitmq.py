@@ -181,8 +181,7 @@ def test_after_all_of_that_every_invariant_holds_and_nothing_is_parked(shop: Sho
 
 
 def test_what_nobody_worked_on_waits_and_is_drained_by_the_first_worker(backlog: Shop) -> None:
-    assert pending(backlog, "sms") >= BACKLOG
-    assert depth(backlog, "sms") > 0
+    until(lambda: pending(backlog, "sms") >= BACKLOG and depth(backlog, "sms") > 0, 30, "a backlog")
     backlog.worker("sms")
     until(lambda: not pending(backlog, "sms"), 30, "the end of the backlog")
     assert backlog.value("SELECT max(sends) FROM deliveries WHERE handler = 'sms'") == 1

@@ -39,6 +39,7 @@ def answer(process: "subprocess.Popen[str]", seconds: float) -> tuple[int, dict[
     return process.returncode, json.loads(out), err
 
 
+@pytest.mark.alone
 def test_a_minute_of_every_kind_of_fault_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
     run = begin(tmp_path, "--seed", SEED, "--seconds", SECONDS, "--orders", ORDERS, "--faults", FAULTS)
     code, report, said = answer(run, 300)

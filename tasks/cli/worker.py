@@ -37,6 +37,8 @@ def command(queue: tuple[str, ...], concurrency: int) -> None:
     """Run a worker for each QUEUE named, or for every queue."""
     shop = settings()
     logs.configure("worker")
+    from celery.utils.nodenames import host_format
+
     from tasks.celery import app, make_queues, queues
 
     known = queues()
@@ -44,16 +46,14 @@ def command(queue: tuple[str, ...], concurrency: int) -> None:
     make_queues()
     _say_when_ready()
     name = "-".join(queue) if queue else "all"
-    app.worker_main(
-        [
-            "--quiet",
-            "worker",
-            "--queues=" + ",".join(queue or known),
-            "--pool=prefork",
-            f"--concurrency={concurrency}",
-            f"--hostname={name[:80]}-{os.getpid()}@%h",
-            f"--loglevel={shop.log_level}",
-            "--without-gossip",
-            "--without-mingle",
-        ]
+    worker = app.Worker(  # not by Celery's command line, which imports Flower and a shell first
+        hostname=host_format(f"{name[:80]}-{os.getpid()}@%h"),
+        queues=queue or known,
+        concurrency=concurrency,
+        loglevel=shop.log_level,
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
     )
+    worker.start()
+    raise SystemExit(worker.exitcode)

@@ -237,6 +237,7 @@ def test_a_narrow_phone_has_no_sideways_scroll_and_targets_are_large(open_page: 
     log_in(page)
     assert (overflow(page), page.evaluate(SMALL)) == (0, [])
     page.get_by_role("link", name="Messages", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Messages")
     assert (overflow(page), page.evaluate(SMALL)) == (0, [])
 
 

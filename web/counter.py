@@ -1,6 +1,5 @@
 """The counter: where this process takes orders. Holds the settings, the database and the menu."""
 
-import random
 import time
 from collections.abc import Callable
 from functools import cached_property
@@ -17,6 +16,7 @@ from domain.kernel.unit_of_work import Database, UnitOfWork, is_conflict
 from domain.menu import CachedMenu, Menu
 from domain.orders import Order
 from domain.settings import Settings
+from tasks.bus.retry import spread
 from web.live import Watch
 
 TRIES = 5
@@ -64,7 +64,7 @@ class Counter:
             except DBAPIError as error:
                 if tried == TRIES or not is_conflict(error):
                     raise
-                time.sleep(random.uniform(0, 0.01 * 2**tried))  # noqa: S311 - spreads retries, hides nothing
+                time.sleep(spread(0.01 * 2**tried))
         raise AssertionError("The last try returns or raises.")
 
 

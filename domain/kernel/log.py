@@ -107,14 +107,13 @@ def decode(
 
 def _decode(catalogue: Catalogue, row: Row[Any], data: dict[str, Any], keys: Keys) -> Recorded[Event] | Exception:
     kind = catalogue.types.get(row.type)
-    if kind and kind.personal:
-        key = keys.get(str(data.get(kind.person)))
-        for field in kind.personal:
-            if field in data:
-                data[field] = decrypt(data[field], key)
     try:
+        if kind and kind.personal:
+            key = keys.get(str(data.get(kind.person)))
+            for field in kind.personal & data.keys():
+                data[field] = decrypt(data[field], key)
         event = catalogue.decode(row.type, row.version, data)
-    except Exception as unreadable:  # whatever an upcaster raises is the event's trouble, not its batch's
+    except Exception as unreadable:  # a damaged field, or what an upcaster raises: the event's trouble, not its batch's
         return unreadable
     return Recorded(
         event,

@@ -69,6 +69,10 @@ class UnitOfWork:
         """Run one SQL statement with named values."""
         return self.connection.execute(text(sql), values)
 
+    def column(self, sql: str, **values: Any) -> list[Any]:
+        """Run one SQL statement and give the first column of every row."""
+        return list(self.run(sql, **values).scalars().all())
+
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]], on_conflict: str = "DO NOTHING") -> None:
         """Insert rows, all with the same columns, in one statement."""
         if not rows:
@@ -176,9 +180,14 @@ class Database:
     def view(self) -> Iterator[Connection]:
         """Give a connection for reading one unchanging state of the database, however long that takes."""
         with self.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-            for name, value in _LONG_READ.items():
-                connection.execute(text(f"SET LOCAL {name} = '{value}'"))
+            take_time(connection)
             yield connection
+
+
+def take_time(connection: Connection) -> None:
+    """Let this transaction go through the whole database, however long that takes."""
+    for name, value in _LONG_READ.items():
+        connection.execute(text(f"SET LOCAL {name} = '{value}'"))
 
 
 def _ping_what_rested(engine: Engine) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeGuard
 
 import structlog
 from celery import Celery, Task
@@ -16,7 +16,7 @@ from tasks.bus.inside import InsideRunner
 from tasks.bus.outside import OutsideRunner
 from tasks.bus.registry import Handler
 from tasks.bus.relay import Message
-from tasks.bus.runner import DatabaseAwayError, patiently
+from tasks.bus.runner import DatabaseAwayError
 
 _BATCH = 300
 _LONGEST = 1000
@@ -91,7 +91,7 @@ def describe(positions: Sequence[int]) -> str:
     return f"{len(positions)} events, {min(positions)} to {max(positions)}"
 
 
-def are_positions(value: object) -> bool:
+def are_positions(value: object) -> TypeGuard[list[int]]:
     """Tell whether a message's argument is what the relay sends; anyone may have put a message into the broker."""
     return (
         isinstance(value, list)
@@ -108,10 +108,9 @@ def deliver(task: Task[Any, Any], handler: Handler, runner: InsideRunner | Outsi
     if not are_positions(positions):
         logger.error("message_refused", handler=handler.name)
         return
-    assert isinstance(positions, list)  # noqa: S101 - for the type checker
     again = bool((task.request.delivery_info or {}).get("redelivered"))
     try:
-        countdown = patiently(lambda: runner.run(handler, positions, started_before=again))
+        countdown = runner.run(handler, positions, started_before=again)
     except DatabaseAwayError as error:
         raise Reject("the database is away", requeue=True) from error
     if countdown is not None:

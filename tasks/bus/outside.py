@@ -22,7 +22,6 @@ from tasks.bus.runner import (
     failure_of,
     log_failure,
     logger,
-    patiently,
     seconds_of,
 )
 
@@ -148,7 +147,7 @@ class OutsideRunner(Runner):
         if not message.unwritten:
             return
         try:
-            patiently(lambda: self.insist(self._write, handler, message, message.unwritten))
+            self.insist(self._write, handler, message, message.unwritten)
         except DatabaseAwayError:
             raise
         except Exception as error:

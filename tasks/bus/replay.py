@@ -3,10 +3,9 @@
 The handler's functions run into temporary tables that bear the names of the live ones, for exactly those events that it
 has handled: not what is still on its way to it, nor what was parked or discarded. Then, in one transaction, the live
 tables are locked against writing, what was handled in the meantime is added, and the rows that differ are mended. So
-those who read never wait, the handler waits for a moment, and a replay that dies leaves nothing behind.
+those who read never wait, the handler waits while tables are compared, and a replay that dies leaves nothing behind.
 """
 
-import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,8 +18,9 @@ from sqlalchemy.exc import DBAPIError
 
 from domain.kernel.event import Catalogue, Event, Recorded
 from domain.kernel.log import COLUMNS, decode
-from domain.kernel.unit_of_work import Database, UnitOfWork, is_conflict
+from domain.kernel.unit_of_work import Database, UnitOfWork, is_conflict, take_time
 from tasks.bus.registry import Handler
+from tasks.bus.retry import spread
 
 BATCH = 1000
 _CONFLICTS = 20
@@ -36,9 +36,17 @@ SELECT e.*, {_HANDLED} AS handled FROM (
     SELECT {COLUMNS} FROM events e WHERE e.position > :after AND {_WANTED} ORDER BY e.position LIMIT {BATCH}
 ) e ORDER BY e.position
 """)
+# What could have been handled since it was passed by: what was left out, and what is as new as the replay. An event may
+# be numbered, and so passed by, long before its transaction commits; but none lasts longer than transaction_timeout.
+_NEW = text("""
+SELECT coalesce(max(position), 0) FROM (
+    SELECT position FROM events WHERE recorded_at < now() - interval '80 seconds' ORDER BY position DESC LIMIT 1
+) old
+""")
 _LATER = text(f"""
-SELECT {COLUMNS} FROM events e WHERE {_WANTED} AND {_HANDLED}
-    AND NOT EXISTS (SELECT FROM replayed r WHERE r.position = e.position)
+SELECT {COLUMNS} FROM events e
+WHERE e.position IN (SELECT position FROM left_out UNION SELECT position FROM events WHERE position > :new)
+    AND {_WANTED} AND {_HANDLED} AND NOT EXISTS (SELECT FROM replayed r WHERE r.position = e.position)
 ORDER BY e.position
 """)
 
@@ -145,7 +153,7 @@ class _Replay:
         self._catalogue = catalogue
         self._handler = handler
         self._since = since
-        self._values = {"types": list(handler.subscriptions), "handler": handler.name, "since": since}
+        self._values: dict[str, Any] = {"types": list(handler.subscriptions), "handler": handler.name, "since": since}
         self._progress = progress
         self._live: dict[str, str] = {}
         self._keys: dict[str, str] = {}
@@ -158,11 +166,13 @@ class _Replay:
             key = inspect(self._connection).get_pk_constraint(table, schema=schema)["constrained_columns"]
             self._keys[table] = ", ".join(key)
             self._run(f"CREATE TEMPORARY TABLE {table} (LIKE {schema}.{table} INCLUDING ALL)")
-        self._run("CREATE TEMPORARY TABLE replayed (position bigint PRIMARY KEY)")
+        for table in ("replayed", "left_out"):
+            self._run(f"CREATE TEMPORARY TABLE {table} (position bigint PRIMARY KEY)")
+        self._values["new"] = self._connection.execute(_NEW).scalar_one()
 
     def analyze(self) -> None:
         """Tell the planner how large the temporary tables have become."""
-        for table in (*self._live, "replayed"):
+        for table in (*self._live, "replayed", "left_out"):
             self._run(f"ANALYZE pg_temp.{table}")
 
     def run_through(self) -> None:
@@ -172,6 +182,7 @@ class _Replay:
             with self._connection.begin():
                 page = self._connection.execute(_PAGE, {**self._values, "after": after}).all()
                 self._apply([row for row in page if row.handled])
+                self._note("left_out", [row for row in page if not row.handled])
             self._progress(len(page))
             if len(page) < BATCH:
                 return
@@ -186,11 +197,12 @@ class _Replay:
             except DBAPIError as error:
                 if not is_conflict(error) or attempt == _CONFLICTS - 1:
                     raise
-                time.sleep(random.random() * 0.1)  # noqa: S311 - no secret
+                time.sleep(spread(0.1))
         raise AssertionError("unreachable")
 
     def _finish(self, dry_run: bool) -> Replayed:
         self._run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        take_time(self._connection)
         if not dry_run:  # before the first look: whoever wrote before has committed, whoever comes later waits
             self._run(f"LOCK TABLE {', '.join(self._live.values())} IN SHARE ROW EXCLUSIVE MODE")
         later = self._connection.execute(_LATER, self._values).all()
@@ -212,14 +224,15 @@ class _Replay:
                 self._run("SET TRANSACTION READ ONLY")  # which temporary tables are exempt from
                 for name, batch in groupby(sorted(events, key=_type_of), key=_type_of):
                     self._handle(name, list(batch))
-                self._run(
-                    "INSERT INTO replayed SELECT unnest(CAST(:these AS bigint[]))", these=[r.position for r in rows]
-                )
+                self._note("replayed", rows)
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) != _READ_ONLY:
                 raise
             tables = ", ".join(self._live)
             raise ReplayError(f"{self._handler.name} writes to more than {tables}: it is no read model.") from error
+
+    def _note(self, table: str, rows: Sequence[Row[Any]]) -> None:
+        self._run(f"INSERT INTO {table} SELECT unnest(CAST(:these AS bigint[]))", these=[row.position for row in rows])
 
     def _handle(self, name: str, batch: Sequence[Recorded[Event]]) -> None:
         work = _Rehearsal(self._connection, self._lock_order, correlation_id="replay", causes=batch)

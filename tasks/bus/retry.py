@@ -2,7 +2,12 @@
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+
+def spread(longest: float, part: float = 1) -> float:
+    """Give a pause with a random part (0 to 1) taken off, so that what waits together does not come back together."""
+    return longest * (1 - part * random.random())  # noqa: S311 - no secret
 
 
 class Permanent(Exception):
@@ -35,9 +40,13 @@ class Retry:
         if attempt > self.times:
             return None
         longest = min(self.cap, self.first * 2 ** (attempt - 1))
-        return float(longest * (1 - self.jitter * random.random()))  # noqa: S311 - no secret
+        return spread(longest, self.jitter)
 
     def overridden(self, values: Mapping[str, float]) -> "Retry":
         """Give this policy with some of its numbers changed."""
-        numbers = {name: int(value) if name == "times" else value for name, value in values.items()}
-        return replace(self, **numbers)  # type: ignore[arg-type]
+        return Retry(
+            times=int(values.get("times", self.times)),
+            first=values.get("first", self.first),
+            cap=values.get("cap", self.cap),
+            jitter=values.get("jitter", self.jitter),
+        )

@@ -1,11 +1,11 @@
 """Runs a handler for the deliveries that a message names."""
 
-import random
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from itertools import count
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -16,7 +16,7 @@ from domain.kernel.event import Catalogue, Event, Recorded
 from domain.kernel.unit_of_work import Database, is_conflict, is_connection_loss
 from tasks.bus import deliveries
 from tasks.bus.registry import Handler
-from tasks.bus.retry import Permanent, Wait
+from tasks.bus.retry import Permanent, Wait, spread
 
 BUDGET = 5.0
 """Seconds of work for one message; what is left then becomes due again at once."""
@@ -27,9 +27,7 @@ MESSAGE_OVERHEAD = 0.02
 """Seconds that a message costs whatever is in it; not counted in the pace, or small messages would keep small."""
 
 PATIENCE = 15.0
-"""Seconds for which a worker waits for the database with a message in its hand."""
-
-T = TypeVar("T")
+"""Seconds for which a transaction waits for the database, with a message in the worker's hand."""
 
 _CONFLICTS = 20
 _PACE_EVERY = 0.5
@@ -39,20 +37,6 @@ logger = structlog.get_logger(__name__)
 
 class DatabaseAwayError(Exception):
     """The database does not answer, or lets nothing through: nobody's attempt, to be run again."""
-
-
-def patiently(step: Callable[[], T]) -> T:
-    """Run a step again while the database is away, for PATIENCE seconds; then raises DatabaseAwayError."""
-    until = time.monotonic() + PATIENCE
-    pause = 0.2
-    while True:
-        try:
-            return step()
-        except DatabaseAwayError:
-            if time.monotonic() > until:
-                raise
-        time.sleep(pause)
-        pause = min(2.0, pause * 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +74,23 @@ class Runner:
         return log.decode(connection, self.catalogue, rows, personal=personal)
 
     def insist(self, step: Callable[..., None], *args: Any) -> None:
-        """Run a transaction again as long as others are only in its way. Raises DatabaseAwayError."""
-        for attempt in range(_CONFLICTS):
+        """Run a transaction again while others are in its way or the database is away. Raises DatabaseAwayError.
+
+        What it has counted or called before stays so: nothing is begun anew but the transaction.
+        """
+        until = time.monotonic() + PATIENCE
+        for attempt in count():
             try:
                 step(*args)
                 return
             except Exception as error:
                 conflict = is_conflict(error)
-                if is_connection_loss(error) or (conflict and attempt == _CONFLICTS - 1):
-                    raise DatabaseAwayError(type(error).__name__) from error
-                if not conflict:
+                if not conflict and not is_connection_loss(error):
                     raise
-                time.sleep(random.random() * 0.01 * 2 ** min(attempt, 6))  # noqa: S311 - no secret
+                if time.monotonic() > until and (not conflict or attempt >= _CONFLICTS):
+                    raise DatabaseAwayError(type(error).__name__) from error
+            longest = 0.01 * 2 ** min(attempt, 6) if conflict else min(2.0, 0.1 * 2**attempt)
+            time.sleep(spread(longest))
 
     def count_start(self, handler: Handler, positions: Sequence[int]) -> list[int]:
         """Commit one more start of deliveries that were sent before without an answer; gives the poison among them."""

@@ -16,7 +16,6 @@ from tasks.bus.deliveries import MAX_STARTS
 from tasks.bus.inside import InsideRunner
 from tasks.bus.registry import Handler, Registry, Subscription
 from tasks.bus.retry import Permanent, Retry, Wait
-from tasks.bus.runner import patiently
 from tasks.registry import registry
 from tests.integration.conftest import Shop
 from tests.integration.probe import QUICK, KilledError, Probe, cut, effect
@@ -252,6 +251,22 @@ def test_an_event_that_cannot_be_read_is_parked_and_harms_no_other(probe: Probe)
     assert [delivery.state for delivery in probe.deliveries()] == ["done", "parked"]
 
 
+def test_a_field_whose_encryption_is_damaged_is_parked_with_its_event_and_harms_no_other(probe: Probe) -> None:
+    handler = probe.subscribe(effect)
+    whole = probe.shop.order()
+    probe.shop.execute(
+        "WITH e AS (INSERT INTO events (id, type, version, stream, sequence, data, correlation_id)"
+        " SELECT gen_random_uuid(), type, version, 'order-x', 1, data || jsonb_build_object('customer_name',"
+        " CAST(:damaged AS text)), 'c' FROM events WHERE type = 'OrderPlaced' RETURNING position)"
+        " INSERT INTO outbox SELECT position FROM e",
+        damaged="enc:x",
+    )
+    probe.inside(handler, probe.fan_out())
+    probe.drain()
+    assert sorted(delivery.state for delivery in probe.deliveries()) == ["done", "parked"]
+    assert probe.effects() == [whole.id]
+
+
 def test_a_transaction_that_locks_tables_in_the_wrong_order_is_refused(shop: Shop) -> None:
     with shop.database.begin("order") as work:
         work.locks("orders")
@@ -295,10 +310,28 @@ def test_a_database_that_goes_away_inside_a_handler_is_nobodys_attempt(probe: Pr
     handler = probe.subscribe(cut_once)
     order = probe.shop.order()
     positions = probe.fan_out()
-    patiently(lambda: probe.inside(handler, positions))
+    probe.inside(handler, positions)
     (delivery,) = probe.deliveries()
     assert probe.effects() == [order.id]
     assert (delivery.state, delivery.attempts, delivery.starts) == ("done", 0, 0)
+
+
+def test_a_database_that_goes_away_again_and_again_is_one_start_of_a_message_that_was_sent_before(probe: Probe) -> None:
+    times: list[int] = []
+
+    def cut_often(placed: Sequence[OrderPlaced], work: UnitOfWork) -> None:
+        times.append(1)
+        effect(placed, work)
+        if len(times) < MAX_STARTS + 2:
+            cut(work)
+
+    handler = probe.subscribe(cut_often)
+    probe.shop.order()
+    positions = probe.fan_out()
+    probe.shop.execute("UPDATE deliveries SET sends = 2")
+    probe.inside(handler, positions)
+    (delivery,) = probe.deliveries()
+    assert (delivery.state, delivery.attempts, delivery.starts) == ("done", 0, 1)
 
 
 def test_a_message_that_the_broker_hands_out_again_is_a_counted_start(probe: Probe) -> None:

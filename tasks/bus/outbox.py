@@ -173,13 +173,14 @@ _ORPHANED = text(
 
 
 def park_orphans(engine: Engine) -> None:
-    """Park what is still pending for a handler that was removed, rather than leave it for ever."""
+    """Park what is still pending for a handler that was removed, rather than leave it for ever; some at a time."""
     with engine.begin() as connection:
         for handler in connection.execute(_ORPHANED).scalars().all():
             connection.execute(
                 text(
                     "UPDATE deliveries SET state = 'parked', done_at = now(), error = 'Its handler was removed.'"
-                    " WHERE state = 'pending' AND handler = :handler"
+                    " WHERE handler = :handler AND position IN ("
+                    " SELECT position FROM deliveries WHERE state = 'pending' AND handler = :handler LIMIT :some)"
                 ),
-                {"handler": handler},
+                {"handler": handler, "some": _DISPATCH},
             )

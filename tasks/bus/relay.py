@@ -131,20 +131,22 @@ class Relay:
         """Do once whatever is to be done; tells whether there is more of it waiting."""
         now = time.monotonic()
         if now - self._measured > _MEASURE_EVERY:
-            self.measure()
             self._measured = now
+            self.measure()
         if now - self._swept > _SWEEP_EVERY:
-            self._sweep()
             self._swept = now
+            self._guard(self._sweep)
         if self._broker_answers and now - self._beaten > 5:
-            self._guard(self.beat)
             self._beaten = now
+            self._guard(self.beat)
         self._more = False
         events, due = outbox.look(self._reading, list(self._queues))
         sent = self._fan_out() if events else []
-        if due:
-            sent = [*sent, *outbox.dispatch(self.database.engine, self._rooms())]
-        self._publish(sent)
+        try:
+            if due:
+                sent = [*sent, *outbox.dispatch(self.database.engine, self._rooms())]
+        finally:  # what the fan-out marked as sent would wait for the end of its lease
+            self._publish(sent)
         self._worked = events or bool(sent)
         return self._more
 
@@ -226,7 +228,8 @@ class Relay:
 
     @staticmethod
     def _guard(action: Callable[[], None]) -> None:
+        """Do what comes again by itself; should it fail, and fail again, what is new is sent nevertheless."""
         try:
             action()
         except Exception as error:
-            logger.warning("beat_failed", error=type(error).__name__)
+            logger.warning("relay_upkeep_failed", error=type(error).__name__)

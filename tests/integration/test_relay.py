@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tasks.bus import outbox, sweep
 from tasks.bus.relay import Message, Relay
 from tests.integration.conftest import Shop
 from tests.integration.probe import Probe, effect
@@ -57,6 +58,38 @@ def test_nothing_is_published_before_it_is_committed(probe: Probe, broker: Witne
     once = relay(broker)
     once.turn()
     once.turn()
+    assert broker.seen == [("probe", True)]
+
+
+def test_what_was_fanned_out_is_sent_though_the_look_at_what_is_due_fails(
+    probe: Probe, broker: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe.subscribe(effect)
+    probe.shop.order()
+    probe.fan_out()
+    know_its_pace(probe)
+    probe.shop.order()
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no memory for this")
+
+    monkeypatch.setattr(outbox, "dispatch", fail)
+    with pytest.raises(RuntimeError):
+        relay(broker).turn()
+    assert broker.seen == [("probe", True)]
+
+
+def test_what_is_new_is_sent_though_the_sweep_fails_every_time(
+    probe: Probe, broker: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a lock that somebody holds")
+
+    monkeypatch.setattr(sweep, "lost", fail)
+    probe.subscribe(effect)
+    know_its_pace(probe)
+    probe.shop.order()
+    relay(broker).turn()
     assert broker.seen == [("probe", True)]
 
 

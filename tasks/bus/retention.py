@@ -1,4 +1,4 @@
-"""Lets go of finished deliveries: the ledger stays as small as what is going on, while the log keeps every event."""
+"""Lets go of done deliveries: the ledger stays as small as what is going on, while the log keeps every event."""
 
 from datetime import timedelta
 
@@ -15,15 +15,16 @@ SELECT max(position) FROM (
 ) next WHERE recorded_at < now() - CAST(:keep AS interval)
 """)
 _DELETE = text("""
-DELETE FROM deliveries WHERE position > :purged_to AND position <= :up_to AND state IN ('done', 'discarded')
+DELETE FROM deliveries WHERE position > :purged_to AND position <= :up_to AND state = 'done'
 """)
 _NOTE = text("UPDATE retention SET purged_to = :up_to")
 
 
 def purge(engine: Engine, keep: timedelta) -> int:
-    """Delete the finished deliveries of the oldest events, if those are older than ``keep``; gives how many.
+    """Delete the done deliveries of the oldest events, if those are older than ``keep``; gives how many.
 
-    One small step, to be repeated. What is pending or parked stays, however old it is.
+    One small step, to be repeated. What is pending, parked or discarded stays, however old it is:
+    a replay leaves out what was discarded, and must know it.
     """
     with engine.begin() as connection:
         purged_to = connection.execute(_FROM).scalar()

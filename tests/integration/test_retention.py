@@ -53,17 +53,22 @@ def test_it_goes_in_small_steps(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> 
     assert shop.value("SELECT count(*) FROM deliveries WHERE state = 'done'") == 0
 
 
-def test_what_is_pending_or_parked_stays_however_old_it_is(probe: Probe) -> None:
+def test_what_is_pending_parked_or_discarded_stays_however_old_it_is(probe: Probe) -> None:
     probe.subscribe(effect)
-    for _ in range(3):
+    for _ in range(4):
         probe.shop.order()
-    done, parked, pending = probe.fan_out()
+    done, parked, discarded, pending = probe.fan_out()
     probe.shop.execute("UPDATE deliveries SET state = 'done', done_at = now() WHERE position = :p", p=done)
-    probe.shop.execute("UPDATE deliveries SET state = 'parked', error = 'x' WHERE position = :p", p=parked)
+    for position, state in ((parked, "parked"), (discarded, "discarded")):
+        probe.shop.execute(
+            "UPDATE deliveries SET state = :state, done_at = now(), error = 'x' WHERE position = :p",
+            p=position,
+            state=state,
+        )
     assert purge(probe.shop) == 1
-    assert [row.position for row in probe.deliveries()] == [parked, pending]
+    assert [row.position for row in probe.deliveries()] == [parked, discarded, pending]
     probe.drain()
-    assert [row.state for row in probe.deliveries()] == ["parked", "done"]
+    assert [row.state for row in probe.deliveries()] == ["parked", "discarded", "done"]
 
 
 def test_a_message_about_what_is_gone_does_nothing(probe: Probe) -> None:

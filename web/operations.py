@@ -29,7 +29,7 @@ def readyz() -> Response:
     shop = counter().settings
     parts: dict[str, Callable[[Settings], None]] = {"database": _ask_database}
     if shop.bus == "celery":
-        parts |= {"broker": _ask_redis} if shop.results() == shop.broker() else _APART
+        parts |= {"broker": _ask_redis} if shop.results_url in (None, shop.broker_url) else _APART
     found = {name: _state(ask, shop) for name, ask in parts.items()}
     answer = jsonify({"ready": all(state == "ok" for state in found.values()), "parts": found})
     answer.status_code = 200 if answer.get_json()["ready"] else 503
@@ -55,7 +55,10 @@ def _ask_database(shop: Settings) -> None:
 
 def _ask_broker(shop: Settings) -> None:
     with Connection(shop.broker(), connect_timeout=PATIENCE) as connection:
-        connection.ensure_connection(max_retries=1, interval_start=0, timeout=PATIENCE)
+        try:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=PATIENCE)
+        except (*connection.connection_errors, *connection.channel_errors) as error:  # a virtual host that is gone, too
+            raise OperationalError(type(error).__name__) from error
 
 
 def _ask_redis(shop: Settings) -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 CONNECT_SECONDS, ANSWER_SECONDS = 3, 15
 BUSY_SECONDS = 5.0
 """How long to wait when Twilio says that it has too much to do, and not for how long."""
+MOST_SECONDS = 300.0
+"""The longest wait that Twilio may ask for: waiting is no attempt, and a text must not wait for ever."""
 
 # What no repetition helps against (https://www.twilio.com/docs/api/errors): the number is none, cannot be reached, is
 # no mobile's, may not be sent to, or has asked for silence; or the text is too long. All else may pass.
@@ -63,5 +65,5 @@ def _judge(answer: "httpx.Response", code: int) -> Exception:
         return Permanent(said)
     if code in _TOO_MUCH or answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         after = answer.headers.get("Retry-After", "")
-        return Wait(float(after) if after.isdigit() else BUSY_SECONDS, said)
+        return Wait(min(float(after), MOST_SECONDS) if after.isdecimal() else BUSY_SECONDS, said)
     return SmsUnavailableError(said)

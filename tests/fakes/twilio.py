@@ -36,6 +36,7 @@ class FakeTwilio:
     journal: list[Sent] = field(default_factory=list)
     mood: str = "well"
     seconds: float = 0
+    retry_after: str = "1"
     url: str = ""
 
     def answer(self, account: str, fields: dict[str, list[str]], key: str) -> tuple[int, dict[str, object]]:
@@ -95,7 +96,7 @@ def running() -> Iterator[FakeTwilio]:
             body = json.dumps(said).encode()
             self.send_response(status)
             if status == 429:
-                self.send_header("Retry-After", "1")
+                self.send_header("Retry-After", twilio.retry_after)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

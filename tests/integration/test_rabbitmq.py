@@ -1,6 +1,7 @@
 """The bus on RabbitMQ: what its queues are, what is certain once it is published, and what a refusal looks like."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +10,9 @@ from amqp.exceptions import MessageNacked
 from celery import Celery
 from kombu import Connection, Queue, pools
 from kombu.exceptions import OperationalError
+from pydantic import SecretStr
 
+from domain.settings import Settings
 from tasks.bus import queues
 from tasks.bus.broker import CeleryBroker
 from tasks.bus.deliveries import MAX_STARTS
@@ -17,6 +20,7 @@ from tasks.bus.rabbitmq import TRANSPORT
 from tasks.bus.relay import Message
 from tests.conftest import Pizzeria, until
 from tests.rabbitmq import RabbitMQ
+from web import create_app
 
 pytestmark = pytest.mark.integration
 
@@ -112,6 +116,19 @@ def test_a_message_handed_out_too_often_becomes_a_dead_letter_but_poison_is_park
     death = letter.headers["x-death"][0]
     assert (death["queue"], death["reason"]) == (name, "delivery_limit")
     letter.ack()
+
+
+def test_a_virtual_host_that_is_gone_is_a_broker_that_does_not_answer(
+    rabbitmq: RabbitMQ, fresh_database: str, broker_url: str, tmp_path: Path
+) -> None:
+    shop = Settings(
+        home=tmp_path,
+        database_url=SecretStr(fresh_database),
+        broker_url=SecretStr(f"{rabbitmq.url}gone"),
+        results_url=SecretStr(broker_url),
+    )
+    parts = create_app(shop).test_client().get("/readyz").get_json()["parts"]
+    assert (parts["broker"], parts["results"]) == ("does not answer", "ok")
 
 
 def test_a_queue_that_somebody_made_in_another_way_is_named_in_one_sentence(

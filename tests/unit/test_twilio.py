@@ -53,11 +53,16 @@ def test_a_text_that_is_too_long_is_given_up_at_once(service: FakeTwilio) -> Non
         twilio.send(shop(service), "+12125550101", "x" * 1601, "key")
 
 
-def test_a_service_with_too_much_to_do_is_waited_for_as_long_as_it_says(service: FakeTwilio) -> None:
-    service.mood = "busy"
+@pytest.mark.parametrize(
+    ("said", "seconds"), [("1", 1), ("999999999", twilio.MOST_SECONDS), ("²", twilio.BUSY_SECONDS)]
+)
+def test_a_service_with_too_much_to_do_is_waited_for_as_long_as_it_says_within_reason(
+    service: FakeTwilio, said: str, seconds: float
+) -> None:
+    service.mood, service.retry_after = "busy", said
     with pytest.raises(Wait) as wait:
         twilio.send(shop(service), "+12125550101", "Ready", "key")
-    assert wait.value.seconds == 1
+    assert wait.value.seconds == seconds
 
 
 @pytest.mark.parametrize("mood", ["down", "mute"])

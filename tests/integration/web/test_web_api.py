@@ -233,6 +233,11 @@ def test_a_broker_that_is_away_takes_orders_and_names_itself(make_site: Callable
     assert (ready.status_code, ready.get_json()["parts"]) == (503, {"database": "ok", "broker": "does not answer"})
 
 
+def test_servers_that_were_never_started_are_named_too(make_site: Callable[..., Site]) -> None:
+    parts = make_site(broker_url=None).client.get("/readyz").get_json()["parts"]
+    assert parts == {"database": "ok", "broker": "does not answer"}
+
+
 def test_everything_there_is_ready(site: Site) -> None:
     assert site.client.get("/readyz").get_json() == {"ready": True, "parts": {"database": "ok", "broker": "ok"}}
 

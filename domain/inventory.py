@@ -61,15 +61,11 @@ class Reservations:
 
     def open(self, order_ids: Iterable[str]) -> list[str]:
         """Begin reservations; gives those orders that had neither one nor a tombstone."""
-        return list(
-            self._work.run(
-                "INSERT INTO reservations (order_id, state)"
-                " SELECT id, 'refused' FROM unnest(CAST(:ids AS text[])) AS id ORDER BY id"
-                " ON CONFLICT DO NOTHING RETURNING order_id",
-                ids=sorted(set(order_ids)),
-            )
-            .scalars()
-            .all()
+        return self._work.column(
+            "INSERT INTO reservations (order_id, state)"
+            " SELECT id, 'refused' FROM unnest(CAST(:ids AS text[])) AS id ORDER BY id"
+            " ON CONFLICT DO NOTHING RETURNING order_id",
+            ids=sorted(set(order_ids)),
         )
 
     def close(self, reserved: Mapping[str, Needs]) -> None:

@@ -124,17 +124,12 @@ class Kitchen:
         May be called any number of times, at any time.
         """
         work.locks("tickets")
-        rows = (
-            work.run(
-                "SELECT t.order_id FROM tickets t WHERE t.state = 'cooking'"
-                " AND t.order_id IN (SELECT p.order_id FROM ticket_pizzas p WHERE p.load_id = :load)"
-                " ORDER BY t.order_id FOR UPDATE",
-                load=load_id,
-            )
-            .scalars()
-            .all()
+        cooking = work.column(
+            "SELECT t.order_id FROM tickets t WHERE t.state = 'cooking'"
+            " AND t.order_id IN (SELECT p.order_id FROM ticket_pizzas p WHERE p.load_id = :load)"
+            " ORDER BY t.order_id FOR UPDATE",
+            load=load_id,
         )
-        cooking = list(rows)
         progress = work.run(
             "SELECT order_id, bool_and(state = 'baked') AS baked, bool_or(state = 'failed') AS failed,"
             " bool_or(state = 'baking' AND load_id = :load) AS baking"
@@ -176,14 +171,10 @@ class Kitchen:
             return []
         # Skipping locked tickets: whoever holds one will fire by itself, and waiting here could deadlock.
         inside = work.run("SELECT count(*) FROM tickets WHERE state = 'cooking'").scalar_one()
-        return list(
-            work.run(
-                "SELECT order_id FROM tickets WHERE state = 'open' AND stock_reserved AND priority IS NOT NULL"
-                " ORDER BY priority DESC, placed_at, order_id LIMIT :room FOR UPDATE SKIP LOCKED",
-                room=max(0, self._capacity - inside),
-            )
-            .scalars()
-            .all()
+        return work.column(
+            "SELECT order_id FROM tickets WHERE state = 'open' AND stock_reserved AND priority IS NOT NULL"
+            " ORDER BY priority DESC, placed_at, order_id LIMIT :room FOR UPDATE SKIP LOCKED",
+            room=max(0, self._capacity - inside),
         )
 
     @staticmethod
@@ -236,14 +227,10 @@ class Kitchen:
 
 def _burnt(work: UnitOfWork) -> list[str]:
     """Find the cooking orders with pizzas to be baked again; they have their place in the oven."""
-    return list(
-        work.run(
-            "SELECT t.order_id FROM tickets t WHERE t.state = 'cooking' AND EXISTS (SELECT FROM ticket_pizzas p"
-            " WHERE p.order_id = t.order_id AND p.state = 'waiting' AND p.burns > 0)"
-            " ORDER BY t.order_id FOR UPDATE SKIP LOCKED"
-        )
-        .scalars()
-        .all()
+    return work.column(
+        "SELECT t.order_id FROM tickets t WHERE t.state = 'cooking' AND EXISTS (SELECT FROM ticket_pizzas p"
+        " WHERE p.order_id = t.order_id AND p.state = 'waiting' AND p.burns > 0)"
+        " ORDER BY t.order_id FOR UPDATE SKIP LOCKED"
     )
 
 

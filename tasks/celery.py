@@ -128,8 +128,9 @@ worker_process_init.connect(_forget_database)
 
 def make_queues() -> None:
     """Make the queues that are not there, unless the broker is away. Raises QueueMadeOtherwiseError."""
-    with contextlib.suppress(OperationalError):
-        CeleryBroker(app).depths(queues())
+    broker = CeleryBroker(app)
+    with contextlib.closing(broker), contextlib.suppress(OperationalError):
+        broker.depths(queues())
 
 
 def run_relay() -> None:

@@ -20,4 +20,4 @@ class Consumer(strangers.Consumer):
     class Blueprint(CeleryConsumer.Blueprint):  # type: ignore[misc]
         """Celery's steps but that one."""
 
-        default_steps = [step for step in CeleryConsumer.Blueprint.default_steps if step != _DELAYED_DELIVERY]  # noqa: RUF012 - Celery's own name and kind
+        default_steps = tuple(step for step in CeleryConsumer.Blueprint.default_steps if step != _DELAYED_DELIVERY)

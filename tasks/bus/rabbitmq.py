@@ -9,7 +9,6 @@ from typing import Any
 
 from amqp import spec
 from amqp.exceptions import MessageNacked, PreconditionFailed
-from kombu import Queue
 from kombu.transport import pyamqp
 
 from tasks.bus.queues import QueueMadeOtherwiseError
@@ -47,9 +46,10 @@ class Channel(_Impatient, pyamqp.Channel):
         return Batch(self, max_size)
 
     def _basic_publish(self, *args: Any, **kwargs: Any) -> Any:
+        done = super()._basic_publish(*args, **kwargs)  # what raises was not sent, and is never confirmed
         self._published += 1  # the broker counts the same
         self.unconfirmed.add(self._published)
-        return super()._basic_publish(*args, **kwargs)
+        return done
 
     def publish_unconfirmed(self, message: Any, **options: Any) -> None:
         """Send a message whose confirm is waited for later."""
@@ -122,16 +122,14 @@ class Transport(pyamqp.Transport):
     Connection = Connection
 
 
-def declare(channel: Any, queues: Sequence[Queue]) -> Mapping[str, int]:
-    """Declare queues, all in one round trip, and tell how many messages wait in each.
+def declare(channel: Any, queues: Sequence[Any]) -> Mapping[str, int]:
+    """Declare kombu's queues, all in one round trip, and tell how many messages wait in each.
 
     Raises QueueMadeOtherwiseError.
     """
     for queue in queues:
-        arguments = queue.queue_arguments  # type: ignore[attr-defined]
-        channel.send_method(
-            spec.Queue.Declare, _DECLARE, (0, queue.name, False, queue.durable, False, False, False, arguments)
-        )
+        asked = (0, queue.name, False, queue.durable, False, False, False, queue.queue_arguments)
+        channel.send_method(spec.Queue.Declare, _DECLARE, asked)
     try:
         answers = [channel.wait(spec.Queue.DeclareOk, returns_tuple=True) for _ in queues]
     except PreconditionFailed as error:

@@ -13,7 +13,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 def install() -> None:
     """Make a closed channel say that its connection is lost. Once for each process."""
-    original: Any = Channel._connparams
+    channel: Any = Channel
+    original = channel._connparams
     if getattr(original, "__guards__", False):
         return
 
@@ -23,4 +24,4 @@ def install() -> None:
         return original(self, *args, **kwargs)
 
     guarded.__dict__["__guards__"] = True
-    setattr(Channel, "_connparams", guarded)  # noqa: B010 - mypy forbids the assignment
+    channel._connparams = guarded

@@ -59,7 +59,8 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]
 
 def install() -> None:
     """Have what cannot even be taken for a message dropped as it comes from Redis. Once for each process."""
-    original: Any = Channel._brpop_read
+    channel: Any = Channel
+    original = channel._brpop_read
     if getattr(original, "__refuses__", False):
         return
 
@@ -71,4 +72,4 @@ def install() -> None:
             raise Empty from error
 
     read.__dict__["__refuses__"] = True
-    setattr(Channel, "_brpop_read", read)  # noqa: B010 - mypy forbids the assignment
+    channel._brpop_read = read

@@ -195,7 +195,7 @@ def _read(path: Path) -> str:
 def _private(folder: Path) -> None:
     """Make a folder that we alone can enter. Raises CannotRun if someone else made it first."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.stat().st_uid != os.geteuid():
+    if {folder.lstat().st_uid, folder.stat().st_uid} != {os.geteuid()}:  # a link that someone laid there, too
         raise CannotRun(f"{folder} belongs to someone else: remove it, or set PIZZERIA_HOME to another folder.")
     folder.chmod(0o700)
 

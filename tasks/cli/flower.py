@@ -1,6 +1,7 @@
 """`pizzeria flower`: Flower in this very process, read-only and behind a password."""
 
 import sys
+from importlib import import_module
 
 import click
 
@@ -16,9 +17,10 @@ def command() -> None:
     shop = settings()
     logs.configure("flower")
     shop.broker()  # Celery would wrap the sentence about a missing one in a traceback
-    import flower.options  # noqa: F401 - defines the options below
     from celery.bin.celery import celery
     from tornado.options import options
+
+    import_module("flower.options")  # defines the options below
 
     # Set here, since a command line or an environment is there for others to read.
     options.basic_auth = [f"{USER}:{shop.secret('flower_password')}"]

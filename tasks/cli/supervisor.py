@@ -54,7 +54,7 @@ class _Running:
         self.start_at = 0.0
         self.quick_deaths = 0
 
-    def start(self) -> None:
+    def start(self) -> "subprocess.Popen[bytes]":
         program = self.program
 
         def obey_the_kernel() -> None:
@@ -62,7 +62,7 @@ class _Running:
                 _prctl(_PR_SET_PDEATHSIG, int(program.orphaned))
 
         with program.log.open("ab") as log:
-            self.process = subprocess.Popen(
+            process = subprocess.Popen(
                 program.argv,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -72,7 +72,8 @@ class _Running:
                 preexec_fn=obey_the_kernel,
                 pass_fds=program.keep_open,
             )
-        self.started = time.monotonic()
+        self.process, self.started = process, time.monotonic()
+        return process
 
     def signal_group(self, number: signal.Signals) -> None:
         """Signal the program and its children, even where only the children are left."""
@@ -142,10 +143,7 @@ class Supervisor:
 
     def run_once(self, program: Program) -> int:
         """Run a program to its end and give its exit code."""
-        running = _Running(program)
-        running.start()
-        process = running.process
-        assert process  # noqa: S101 - for the type checker
+        process = _Running(program).start()
         self._once[process.pid] = process
         while process.returncode is None:
             self._tick()

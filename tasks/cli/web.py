@@ -47,8 +47,8 @@ class Server(BaseApplication):  # type: ignore[misc]
             "loglevel": self._shop.log_level.lower(),
             "logger_class": _JsonLines,
             "control_socket_disable": True,  # a way in that nobody asked for, at a path two pizzerias would share
-            # A heartbeat on a slow disk would get a healthy worker killed.
             "forwarded_allow_ips": "",  # proxies are believed by PIZZERIA_TRUSTED_PROXIES alone
+            # A heartbeat on a slow disk would get a healthy worker killed.
             "worker_tmp_dir": str(memory) if memory.is_dir() else None,
             "preload_app": False,  # gevent patches the sockets in the worker, before anything of ours is imported
         }

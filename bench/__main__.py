@@ -1,25 +1,13 @@
 """`python -m bench` compares the contestants, one after the other on this machine."""
 
-import json
-import os
-from importlib.metadata import PackageNotFoundError
+from importlib.util import find_spec
 
 import click
 
 from bench import report
-from bench.contest import CONTESTANTS, OURS, Contestant, Round, run
-from bench.stage import FailedError
-
-
-def say(sentence: str) -> None:
-    """Tell whoever waits."""
-    click.echo(sentence, err=True)
-
-
-def only_our_settings() -> None:
-    """Forget what is set in somebody's shell: nobody's settings but the bench's own."""
-    for name in [name for name in os.environ if name.startswith("PIZZERIA_")]:
-        del os.environ[name]
+from bench.contest import CONTESTANTS, Contestant, Round, run
+from bench.report import say
+from bench.stage import FailedError, only_our_settings
 
 
 def _chosen(_context: click.Context, _option: click.Parameter, names: str | None) -> tuple[Contestant, ...]:
@@ -43,11 +31,9 @@ def main(orders: int, slow_orders: int, rounds: int, only: tuple[Contestant, ...
     Each has a fresh PostgreSQL and Redis, the same orders, and two worker processes unless it is made for one. Exit
     codes: 0 fine, 1 somebody's effects are not what they must be; 2 could not run.
     """
-    try:
-        report.machine()
-    except PackageNotFoundError as missing:
-        say(f"{missing.name} is not installed: run `make .venv/.ready-bench` first.")
-        raise SystemExit(2) from missing
+    if missing := [peer.name for peer in only if peer.name in report.PEERS and find_spec(peer.name) is None]:
+        say(f"Not installed: {', '.join(missing)}. Run `make .venv/.ready-bench` first.")
+        raise SystemExit(2)
     only_our_settings()
     done: list[Round] = []
     problems: list[str] = []
@@ -61,8 +47,7 @@ def main(orders: int, slow_orders: int, rounds: int, only: tuple[Contestant, ...
                 problems.append(f"{contestant.title}: {failure}")
                 continue
             problems += [f"{contestant.title}: {mistake}" for mistake in done[-1].mistakes]
-    summary = report.summarise(done, only, rounds, problems)
-    click.echo(json.dumps(summary, indent=2) if as_json else report.table(summary, OURS.name))
+    report.show(report.summarise(done, only, rounds, problems), as_json, report.table)
     raise SystemExit(1 if problems else 0)
 
 

@@ -110,11 +110,13 @@ def wait(here: Stage, count: Callable[[Connection], int], what: str, orders: int
         with here.engine.connect() as connection:
             return count(connection)
 
+    def at_most(goal: int) -> Callable[[], bool]:
+        return lambda: left() <= goal
+
     while (before := left()) > 0:
         say(f"  {before} {what}")
-        goal = max(0, before - max(1, orders // 10))
         try:
-            here.wait(lambda goal=goal: left() <= goal, STALL_SECONDS, what)  # type: ignore[misc]
+            here.wait(at_most(max(0, before - max(1, orders // 10))), STALL_SECONDS, what)
         except FailedError:
             if left() >= before:
                 raise FailedError(f"No progress for {STALL_SECONDS} s with {before} {what}.") from None

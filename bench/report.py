@@ -1,13 +1,15 @@
-"""The figures of all rounds as one summary, and that as a table for people."""
+"""What people are told: the figures of all rounds as one summary, that as a table, and the machine."""
 
 import importlib.metadata
+import json
 import os
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 
@@ -27,13 +29,29 @@ _EXPLAINED = {
     "orders_per_second_to_last_message": "first handler to last message",
     "placed_per_second": "placed before, by one process",
 }
-_PACKAGES = ("celery", "dramatiq", "dbos", "procrastinate", "sqlalchemy")
+PEERS = ("dramatiq", "dbos", "procrastinate")
+"""Packages that only the bench wants, and their contestants' names."""
+_PACKAGES = ("celery", *PEERS, "sqlalchemy")
+
+
+def say(sentence: str) -> None:
+    """Tell whoever waits."""
+    click.echo(sentence, err=True)
+
+
+def show(summary: Mapping[str, Any], as_json: bool, tables: Callable[[Mapping[str, Any]], str]) -> None:
+    """Print a summary and the machine, as JSON alone or written out for people."""
+    where = machine()
+    if as_json:
+        click.echo(json.dumps({**summary, "machine": where}, indent=2))
+    else:
+        click.echo("\n".join([tables(summary), describe(where)]))
 
 
 def summarise(
     done: Sequence[Round], contestants: Sequence[Contestant], rounds: int, problems: Sequence[str]
 ) -> dict[str, Any]:
-    """Give the medians over the rounds, our ratios to the others', the effects and the machine; JSON can hold it."""
+    """Give the medians over the rounds, our ratios to the others' and the effects; JSON can hold it."""
     who = {c.name: _contestant(c, [r for r in done if r.contestant == c.name]) for c in contestants}
     first = who.get(OURS.name, {})
     return {
@@ -42,7 +60,6 @@ def summarise(
         "contestants": who,
         "ratios": {name: _ratios(first, other) for name, other in who.items() if name != OURS.name},
         "problems": list(problems),
-        "machine": machine(),
     }
 
 
@@ -80,8 +97,15 @@ def machine() -> dict[str, Any]:
         "cpu": _cpu(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in _PACKAGES},
+        **{name: _version(name) for name in _PACKAGES},
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _cpu() -> str:
@@ -93,7 +117,7 @@ def _cpu() -> str:
     return names[0] if names else platform.processor() or "unknown"
 
 
-def table(summary: dict[str, Any], ours: str) -> str:
+def table(summary: Mapping[str, Any]) -> str:
     """Write the summary out for people."""
     who = summary["contestants"]
     rates = Table(title=f"Orders per second, medians of {summary['rounds']} rounds; in brackets: so many times slower")
@@ -102,9 +126,9 @@ def table(summary: dict[str, Any], ours: str) -> str:
     for figure, explained in _EXPLAINED.items():
         rates.add_row(explained, *(_cell(c[figure], summary["ratios"].get(n, {}).get(figure)) for n, c in who.items()))
     rates.add_section()
-    for name in who.get(ours, next(iter(who.values())))["effects"]:
+    for name in who.get(OURS.name, next(iter(who.values())))["effects"]:
         rates.add_row(name, *(_cell(c["effects"].get(name)) for c in who.values()))
-    return "\n".join([draw(rates), describe(summary["machine"]), *summary["problems"]])
+    return "\n".join([draw(rates), *summary["problems"]])
 
 
 def _cell(value: float | None, ratio: float | None = None) -> str:

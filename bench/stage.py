@@ -1,6 +1,7 @@
 """Where a round takes place: a PostgreSQL and a Redis of its own, the pizzeria's tables, and programs that all end."""
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -37,6 +38,12 @@ QUICK = {
 
 class FailedError(Exception):
     """Somebody did not do the job; the message says what is missing."""
+
+
+def only_our_settings() -> None:
+    """Forget what is set in somebody's shell: nobody's settings but the bench's own."""
+    for name in [name for name in os.environ if name.startswith("PIZZERIA_")]:
+        del os.environ[name]
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,15 @@
 """`python -m bench.growth` measures whether old orders, a backlog or a long life make the pipeline slower or larger."""
 
-import json
+from collections.abc import Mapping
 from typing import Any
 
 import click
 from rich.table import Table
 
-from bench.__main__ import only_our_settings, say
 from bench.growth import memory, rates
 from bench.growth.rates import Past
-from bench.report import describe, draw, machine
-from bench.stage import FailedError
+from bench.report import draw, say, show
+from bench.stage import FailedError, only_our_settings
 
 PARTS = ("orders", "backlog", "memory")
 
@@ -55,11 +54,10 @@ def main(
         grown = memory.measure(events, rate, say) if "memory" in parts else None
     except FailedError as failure:
         raise click.ClickException(str(failure)) from None
-    summary = {"rates": found, "compared": rates.compare(pairs, found), "memory": grown, "machine": machine()}
-    click.echo(json.dumps(summary, indent=2) if as_json else _tables(summary))
+    show({"rates": found, "compared": rates.compare(pairs, found), "memory": grown}, as_json, _tables)
 
 
-def _tables(summary: dict[str, Any]) -> str:
+def _tables(summary: Mapping[str, Any]) -> str:
     drawn = []
     if summary["rates"]:
         table = Table(title="The same rates on another past")
@@ -75,7 +73,7 @@ def _tables(summary: dict[str, Any]) -> str:
         for name, sizes in found["megabytes"].items():
             table.add_row(name, f"{sizes[0]:,}", f"{sizes[-1]:,}", f"{found['grown_by'][name]:.1%}")
         drawn.append(draw(table))
-    return "\n".join([*drawn, describe(summary["machine"])])
+    return "\n".join(drawn)
 
 
 if __name__ == "__main__":

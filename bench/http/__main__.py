@@ -1,16 +1,14 @@
 """`python -m bench.http` measures placing over HTTP, the cost of watching, and the latency of an idle shop."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import click
 from rich.table import Table
 
-from bench.__main__ import only_our_settings, say
 from bench.http import latency, placing
-from bench.report import describe, draw, machine
-from bench.stage import FailedError
+from bench.report import draw, say, show
+from bench.stage import FailedError, only_our_settings
 
 PARTS = ("placing", "streams", "idle")
 
@@ -44,8 +42,7 @@ def main(
             summary["idle"] = latency.idle(say, orders or latency.IDLE_ORDERS)
     except FailedError as failure:
         raise click.ClickException(str(failure)) from None
-    summary["machine"] = machine()
-    click.echo(json.dumps(summary, indent=2) if as_json else _tables(summary))
+    show(summary, as_json, _tables)
 
 
 def _tables(summary: Mapping[str, Any]) -> str:
@@ -61,7 +58,7 @@ def _tables(summary: Mapping[str, Any]) -> str:
         drawn.append(_table(title, _turned({name: found[name] for name in ("unwatched", "watched", "slower_by")})))
     if found := summary.get("idle"):
         drawn.append(_table(f"Idle, {latency.IDLE_RATE:g} order a second, ms", _turned({"idle": found})))
-    return "\n".join([*drawn, describe(summary["machine"])])
+    return "\n".join(drawn)
 
 
 def _turned(columns: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:

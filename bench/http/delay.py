@@ -14,9 +14,5 @@ app = Flask(__name__)
 def place() -> tuple[dict[str, Any], int]:
     """Take an order."""
     order = insert(request.get_json())
-    celery.kitchen.delay(order)
-    celery.inventory.delay(order)
-    celery.sms.delay(order, "OrderPlaced")
-    celery.email.delay(order)
-    celery.analytics.delay(order)
+    celery.tell(order)
     return {"id": order["id"]}, 201

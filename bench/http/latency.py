@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import text
 
 from bench.contest import ours, place_backlog
-from bench.http.placing import WORKERS, free_port, load, serve
+from bench.http.placing import WEB_WORKERS, free_port, load, serve
 from bench.stage import Say, Stage, stage
 
 IDLE_ORDERS, IDLE_RATE = 50, 1.0
@@ -25,7 +25,7 @@ FROM (SELECT extract(epoch FROM delivered_at - placed_at) AS seconds FROM orders
 
 def idle(say: Say, number: int = IDLE_ORDERS) -> dict[str, Any]:
     """Place orders a second apart; gives placing and placed → delivered in milliseconds."""
-    with stage(say, port=free_port(), web_workers=WORKERS) as here:
+    with stage(say, port=free_port(), web_workers=WEB_WORKERS) as here:
         _open(here)
         _trip(here, 5, IDLE_RATE)  # every process has connected and imported
         say(f"Idle: {number} orders, {IDLE_RATE:g} a second")
@@ -35,7 +35,7 @@ def idle(say: Say, number: int = IDLE_ORDERS) -> dict[str, Any]:
 def watched(streams: int, rounds: int, say: Say, number: int = WATCH_ORDERS) -> dict[str, Any]:
     """Place orders at a rate while nobody watches and while many do, in turn; gives the medians and what it costs."""
     found: dict[str, list[dict[str, Any]]] = {"unwatched": [], "watched": []}
-    with stage(say, port=free_port(), web_workers=WORKERS) as here:
+    with stage(say, port=free_port(), web_workers=WEB_WORKERS) as here:
         orders = _orders_that_wait(here, streams)
         _open(here)
         _trip(here, number, WATCH_RATE)

@@ -11,7 +11,7 @@ from bench.stage import Say, Stage, stage
 from tasks.cli.supervisor import Program
 
 OURS, BARE, DELAY = "ours", "bare insert", "commit + 5 delay"
-WORKERS = 2
+WEB_WORKERS = 2
 
 _ROWS = {
     OURS: "SELECT count(*) FROM events e JOIN outbox USING (position) WHERE type = 'OrderPlaced'",
@@ -39,7 +39,7 @@ def measure(rounds: int, seconds: float, connections: int, say: Say) -> dict[str
     return {
         "rounds": rounds,
         "connections": connections,
-        "web_workers": WORKERS,
+        "web_workers": WEB_WORKERS,
         **medians,
         "ratios": {name: round(ours / medians[name]["per_second"], 2) for name in (BARE, DELAY)},
         "load_at_most": _load_at_most(connections, say),
@@ -47,7 +47,7 @@ def measure(rounds: int, seconds: float, connections: int, say: Say) -> dict[str
 
 
 def _round(name: str, seconds: float, connections: int, say: Say) -> dict[str, Any]:
-    with stage(say, port=free_port(), web_workers=WORKERS) as here:
+    with stage(say, port=free_port(), web_workers=WEB_WORKERS) as here:
         with here.engine.begin() as connection:
             connection.execute(text("CREATE TABLE bench_orders (LIKE orders INCLUDING ALL)"))
         serve(here, _program(here, name))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 
 class Watcher(asyncio.Protocol):
@@ -31,6 +32,6 @@ async def watch(port: int, order_ids: Sequence[str]) -> None:
     """Open an event stream for each order, and wait until all have begun."""
     loop, opened = asyncio.get_running_loop(), asyncio.Semaphore(0)
     for order_id in order_ids:
-        await loop.create_connection(lambda i=order_id: Watcher(port, i, opened), "127.0.0.1", port)  # type: ignore[misc]
+        await loop.create_connection(partial(Watcher, port, order_id, opened), "127.0.0.1", port)
     for _ in order_ids:
         await opened.acquire()

@@ -27,6 +27,11 @@ def place(order: Order) -> None:
     """Save an order, then tell every handler."""
     with job.engine().begin() as connection:
         job.place(connection, order)
+    tell(order)
+
+
+def tell(order: Order) -> None:
+    """Tell every handler of a new order."""
     kitchen.delay(order)
     inventory.delay(order)
     sms.delay(order, "OrderPlaced")

@@ -1,23 +1,28 @@
 """What the tests share: free ports, a way to run `pizzeria`, and the real servers."""
 
+import contextlib
 import json
 import os
+import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from tasks.cli.embedded import free_port
+
 if TYPE_CHECKING:
     from tests.rabbitmq import RabbitMQ
 
 T = TypeVar("T")
+TREE = Path(__file__).parents[1]
 
 for _name in [name for name in os.environ if name.startswith("PIZZERIA_")]:
     del os.environ[_name]  # what is set in somebody's shell is not for the tests
@@ -32,12 +37,22 @@ def until(condition: Callable[[], T], seconds: float = 30, what: str = "the cond
     return answer
 
 
-def free_port() -> int:
-    """Give a port that nothing listens on at the moment."""
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        port: int = trial.getsockname()[1]
-        return port
+def copy_code(target: Path, names: Iterable[str] = ("domain", "tasks", "web")) -> Path:
+    """Copy the pizzeria's code, or whatever else is named, to be changed there; gives where that is."""
+    for name in names:
+        if (TREE / name).is_dir():
+            shutil.copytree(TREE / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(TREE / name, target / name)
+    return target
+
+
+def parent(pid: int) -> int | None:
+    """Give a process' parent, None if it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
 
 
 @dataclass
@@ -102,6 +117,24 @@ class Pizzeria:
     def pids(self, words: str) -> list[int]:
         """Give the processes whose command line holds these words, oldest first."""
         return sorted(pid for pid, line in self.processes().items() if words in line)
+
+    def children(self, words: str) -> list[int]:
+        """Give those of the processes called so that another of them started."""
+        family = self.pids(words)
+        return [pid for pid in family if parent(pid) in family]
+
+    def kill(self, *words: str) -> None:
+        """Kill the processes called so with their whole groups, at once, and wait until each is back."""
+        before = {name: self.pids(name) for name in words}
+        for pid in [pid for name in words for pid in before[name]]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for name, pids in before.items():
+            assert pids, f"no process is called {name}"
+            until(partial(self._others, name, pids), 30, f"{name} again")
+
+    def _others(self, words: str, known: Sequence[int]) -> set[int]:
+        return set(self.pids(words)).difference(known)
 
     def end(self) -> None:
         for process in self._started:

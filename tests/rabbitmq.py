@@ -2,10 +2,8 @@
 
 import contextlib
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +12,7 @@ from pathlib import Path
 import pytest
 from kombu import Connection
 
+from tasks.cli.embedded import free_port
 from tests.conftest import until
 
 # Debian's /usr/sbin/rabbitmq-server insists on being root or the user rabbitmq; what it starts does not.
@@ -27,31 +26,19 @@ def program(name: str) -> str:
     return found or pytest.skip(MISSING)
 
 
-def lasting_port() -> int:
-    """Give a free port that stays free while its server is away: below those that outgoing connections are given.
-
-    A client that keeps trying to reach the server could otherwise be given that very port, and connect to itself.
-    """
-    for port in random.sample(range(20_000, 32_000), 100):
-        with contextlib.suppress(OSError), socket.socket() as trial:
-            trial.bind(("127.0.0.1", port))
-            return port
-    raise OSError("no port is free")
-
-
 @dataclass
 class RabbitMQ:
     """One node, and the port mapper that it wants, as our own children."""
 
     folder: Path
-    port: int = field(default_factory=lasting_port)
+    port: int = field(default_factory=free_port)
     _server: str = field(default_factory=lambda: program("rabbitmq-server"))
     _env: dict[str, str] = field(init=False)
     _mapper: "subprocess.Popen[bytes]" = field(init=False)
     _node: "subprocess.Popen[bytes]" = field(init=False)
 
     def __post_init__(self) -> None:
-        mapper = str(lasting_port())
+        mapper = str(free_port())
         self._env = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),  # where the cookie is kept
@@ -61,7 +48,7 @@ class RabbitMQ:
             "RABBITMQ_NODENAME": f"pizzeria{self.port}@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.port),
-            "RABBITMQ_DIST_PORT": str(lasting_port()),
+            "RABBITMQ_DIST_PORT": str(free_port()),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
             "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
             "RABBITMQ_LOG_BASE": str(self.folder / "log"),

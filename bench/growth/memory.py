@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.contest import ours
-from bench.http.placing import free_port, load, serve
+from bench.http.placing import load, serve
 from bench.stage import Say, Stage, stage
+from tasks.cli.embedded import free_port
 
 SAMPLES = 10
 _PROGRAMS = ("web", "relay", "worker")

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, text
 
 from bench.contest import place_backlog, wait
 from bench.growth.past import fill, hold_back
-from bench.http.placing import free_port, load, serve
+from bench.http.placing import load, serve
 from bench.stage import WORKERS, Say, Stage, stage
 from tasks import workflow
+from tasks.cli.embedded import free_port
 from tasks.registry import registry
 
 HELD_BACK = "email"

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import text
 
 from bench.contest import ours, place_backlog
-from bench.http.placing import WEB_WORKERS, free_port, load, serve
+from bench.http.placing import WEB_WORKERS, load, serve
 from bench.stage import Say, Stage, stage
+from tasks.cli.embedded import free_port
 
 IDLE_ORDERS, IDLE_RATE = 50, 1.0
 WATCH_ORDERS, WATCH_RATE = 200, 20.0

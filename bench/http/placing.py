@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import text
 
 from bench.stage import Say, Stage, stage
+from tasks.cli.embedded import free_port
 from tasks.cli.supervisor import Program
 
 OURS, BARE, DELAY = "ours", "bare insert", "commit + 5 delay"
@@ -18,13 +19,6 @@ _ROWS = {
     BARE: "SELECT count(*) FROM bench_orders",
     DELAY: "SELECT count(*) FROM bench_orders",
 }
-
-
-def free_port() -> int:
-    """Give a port that nothing listens on at the moment."""
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
 
 
 def measure(rounds: int, seconds: float, connections: int, say: Say) -> dict[str, Any]:

@@ -139,7 +139,7 @@ class Redis:
     def prepare(self) -> None:
         """Choose port and password, the same as last time where possible, and write the configuration."""
         _private(self._data)
-        self._port = _free_port(_read(self._data / "port"))
+        self._port = free_port(_read(self._data / "port"))
         write_private(self._data / "port", str(self._port))
         self._password = _read(self._data / "password") or secrets.token_urlsafe(24)
         write_private(self._data / "password", self._password)
@@ -177,6 +177,17 @@ class Redis:
                 return bool(client.ping())
         except redis.RedisError:
             return False
+
+
+def free_port(wanted: str = "") -> int:
+    """Give a port that nothing listens on at the moment: the wanted one if it is free, else another."""
+    candidates = ([int(wanted)] if wanted.isdigit() else []) + random.sample(_PORTS, 100)
+    for port in candidates:
+        with contextlib.suppress(OSError), socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(("127.0.0.1", port))
+            return port
+    raise CannotRun("No port is free on 127.0.0.1.")
 
 
 def write_private(path: Path, text: str) -> None:
@@ -243,14 +254,3 @@ def _nobodys_group() -> int:
     import pwd
 
     return pwd.getpwnam("nobody").pw_gid
-
-
-def _free_port(wanted: str) -> int:
-    """Give the port that was used last time if it is free, else another."""
-    candidates = ([int(wanted)] if wanted.isdigit() else []) + random.sample(_PORTS, 100)
-    for port in candidates:
-        with contextlib.suppress(OSError), socket.socket() as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            trial.bind(("127.0.0.1", port))
-            return port
-    raise CannotRun("No port is free for Redis on 127.0.0.1: set PIZZERIA_BROKER_URL.")

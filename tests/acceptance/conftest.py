@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -17,11 +15,11 @@ import pytest
 import redis
 from psycopg.rows import namedtuple_row
 
+from tasks.cli.embedded import free_port
 from tasks.cli.worker import READY_FILE
-from tests.conftest import Pizzeria, free_port, until
+from tests.conftest import Pizzeria, copy_code, until
 from tests.fakes import twilio
 
-TREE = Path(__file__).parents[2]
 OPEN = "Ctrl-C ends it"
 QUICK = {
     "bake_seconds": 0,
@@ -158,16 +156,6 @@ class Shop(Pizzeria):
         with redis.Redis.from_url(self.services()["broker_url"], socket_timeout=10) as client:
             yield client
 
-    def kill(self, *words: str) -> None:
-        """Kill the processes called so with their whole groups, at once, and wait until each is back."""
-        before = {name: self.pids(name) for name in words}
-        for pid in [pid for name in words for pid in before[name]]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        for name, pids in before.items():
-            assert pids, f"no process is called {name}"
-            until(lambda n=name, p=pids: set(self.pids(n)) - set(p), 30, f"{name} again")  # type: ignore[misc]
-
     def end(self) -> None:
         """End what was started: the first, which may be the servers, when the others are gone."""
         others = [process for process in self._started[1:] if process.poll() is None]
@@ -180,12 +168,16 @@ class Shop(Pizzeria):
         self.http.close()
 
 
-def answer(process: "subprocess.Popen[str]", seconds: float = 120) -> Said:
-    """Wait for a command's end and give its answer; one that does not end is killed."""
+def answer(
+    process: "subprocess.Popen[str]",
+    seconds: float = 120,
+    stop: "Callable[[subprocess.Popen[str]], None]" = subprocess.Popen.kill,
+) -> Said:
+    """Wait for a command's end and give its answer; one that does not end is stopped."""
     try:
         out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        process.kill()
+        stop(process)
         out, err = process.communicate()
         pytest.fail(f"{process.args!r} did not end within {seconds} s: {out}{err}")
     return Said(process.returncode, out, err)
@@ -194,19 +186,19 @@ def answer(process: "subprocess.Popen[str]", seconds: float = 120) -> Said:
 @pytest.fixture(scope="module")
 def new_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Shop]]:
     """Make a pizzeria on ports and a HOME of its own, not started yet; settings are given without their prefix."""
-    made: list[Shop] = []
+    ending = contextlib.ExitStack()
 
     def make(tree: Path | None = None, **settings: object) -> Shop:
         given = QUICK | {"port": free_port(), "flower_port": free_port()} | settings
         env = {f"PIZZERIA_{name.upper()}": str(value) for name, value in given.items()}
         if tree:  # instead of the folder that the tests run in
             env |= {"PYTHONPATH": str(tree), "PYTHONSAFEPATH": "1"}
-        made.append(Shop(tmp_path_factory.mktemp("shop") / "home", env))
-        return made[-1]
+        shop = Shop(tmp_path_factory.mktemp("shop") / "home", env)
+        ending.callback(shop.end)
+        return shop
 
-    yield make
-    for shop in made:
-        shop.end()
+    with ending:
+        yield make
 
 
 @pytest.fixture(scope="module")
@@ -225,11 +217,4 @@ def sms_service() -> Iterator[dict[str, object]]:
 @pytest.fixture(scope="module")
 def copy_tree(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     """Copy the pizzeria's code, to be changed."""
-
-    def copied() -> Path:
-        copy = tmp_path_factory.mktemp("tree")
-        for package in ("domain", "tasks", "web"):
-            shutil.copytree(TREE / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
-        return copy
-
-    return copied
+    return lambda: copy_code(tmp_path_factory.mktemp("tree"))

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from domain.kernel.failpoint import FOLDER
-from tests.acceptance.conftest import ORDER, TREE, Shop
-from tests.conftest import until
+from tests.acceptance.conftest import ORDER, Shop
+from tests.conftest import TREE, until
 
 pytestmark = pytest.mark.acceptance
 

@@ -33,16 +33,10 @@ def flush(shop: Shop) -> None:
 
 def kill_children(shop: Shop) -> None:
     """Kill what the workers' own children are doing; the workers themselves live on."""
-    workers = {pid for name in ("kitchen", "oven", "sms") for pid in shop.pids(f"pizzeria worker {name}")}
-    with_parent = {pid for pid in workers if parent(pid) in workers}
-    assert with_parent
-    for pid in with_parent:
+    children = [pid for name in ("kitchen", "oven", "sms") for pid in shop.children(f"pizzeria worker {name}")]
+    assert children
+    for pid in children:
         os.kill(pid, signal.SIGKILL)
-
-
-def parent(pid: int) -> int:
-    with open(f"/proc/{pid}/stat") as stat:
-        return int(stat.read().rpartition(")")[2].split()[1])
 
 
 EVERYTHING = ("pizzeria web", "pizzeria relay", "pizzeria worker", "redis-server", "bin/postgres")

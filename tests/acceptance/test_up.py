@@ -1,7 +1,6 @@
 """`pizzeria up` as a person meets it: real processes, real signals."""
 
 import base64
-import os
 import signal
 import socket
 import subprocess
@@ -11,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Pizzeria, free_port, until
+from tasks.cli.embedded import free_port
+from tests.conftest import Pizzeria, until
 
 pytestmark = pytest.mark.acceptance
 
@@ -72,12 +72,8 @@ def test_it_says_where_everything_is_and_each_process_is_what_it_says(opened: Pi
 
 
 def test_whatever_is_killed_is_back_and_works(opened: Pizzeria) -> None:
-    before = {words: opened.pids(words)[0] for words in ("pizzeria web", "pizzeria relay", "pizzeria worker kitchen")}
-    before |= {words: opened.pids(words)[0] for words in ("pizzeria flower", "bin/postgres", "redis-server")}
-    for pid in before.values():
-        os.kill(pid, signal.SIGKILL)
-    for words, pid in before.items():
-        until(lambda w=words, p=pid: [q for q in opened.pids(w) if q > p], 15, f"{words} again")  # type: ignore[misc]
+    shops = ("pizzeria web", "pizzeria relay", "pizzeria worker kitchen", "pizzeria flower")
+    opened.kill(*shops, "bin/postgres", "redis-server")
     shop = f"http://127.0.0.1:{opened.env['PIZZERIA_PORT']}"
     until(lambda: _status(f"{shop}/readyz") == 200, 60, "readiness")
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
@@ -16,11 +16,15 @@ from domain import migrations, seed
 from domain.database import connect
 from domain.kernel.unit_of_work import Database
 from domain.settings import Settings
-from tests.conftest import Pizzeria, free_port, until
+from tasks.cli.embedded import free_port
+from tests.conftest import Pizzeria, until
 from web.operations import PATIENCE
 
 CHROMIUM = Path("/usr/bin/chromium")
 STAFF_PASSWORD = "correct horse"
+PATIENCE_MS = 30_000
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @dataclass
@@ -106,7 +110,7 @@ def open_page(chromium: Browser, live: Live) -> Iterator[Callable[..., Page]]:
         context = chromium.new_context(viewport={"width": width, "height": 900}, java_script_enabled=scripts)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda line: faults.append(line.text) if "Content Security Policy" in line.text else None)
         page.goto(live.address + path)

@@ -129,7 +129,7 @@ def test_the_tracking_page_follows_without_reload(live: Live, open_page: OpenPag
     page.evaluate("window.sameVisit = true")
     headline = page.get_by_role("heading", level=1)
     cook(live, order_id)
-    expect(headline).to_have_text("Your pizzas are in the oven.", timeout=4000)
+    expect(headline).to_have_text("Your pizzas are in the oven.")
     expect(page.get_by_role("button", name="Cancel the order")).to_have_count(0)
     expect(page.locator("[data-said]")).to_have_text("Your pizzas are in the oven.")
     now = clock.now()
@@ -141,7 +141,7 @@ def test_the_tracking_page_follows_without_reload(live: Live, open_page: OpenPag
             **o.contact, fulfilment="delivery", preparation_time=1, estimated_preparation_time=1, ready_at=now
         ),
     )
-    expect(headline).to_have_text("Ready, and leaving for your door soon.", timeout=4000)
+    expect(headline).to_have_text("Ready, and leaving for your door soon.")
     later = now + timedelta(minutes=5)
     advance(
         live,
@@ -149,14 +149,14 @@ def test_the_tracking_page_follows_without_reload(live: Live, open_page: OpenPag
         OrderOutForDelivery,
         lambda o: OrderOutForDelivery(**o.contact, driver_name="Luigi", estimated_delivery_time=later),
     )
-    expect(headline).to_have_text("On its way to your door.", timeout=4000)
+    expect(headline).to_have_text("On its way to your door.")
     advance(
         live,
         order_id,
         OrderDelivered,
         lambda o: OrderDelivered(**o.contact, fulfilment="delivery", delivered_at=clock.now()),
     )
-    expect(headline).to_have_text("Delivered. Buon appetito!", timeout=4000)
+    expect(headline).to_have_text("Delivered. Buon appetito!")
     assert page.evaluate("window.sameVisit") is True
 
 
@@ -253,7 +253,7 @@ def test_staff_see_new_orders_by_themselves(open_page: OpenPage) -> None:
     staff = open_page()
     log_in(staff)
     order_id = place(open_page())
-    expect(staff.get_by_role("heading", name=order_id[:6].upper())).to_be_visible(timeout=8000)
+    expect(staff.get_by_role("heading", name=order_id[:6].upper())).to_be_visible()
     staff.get_by_role("button", name=f"Cancel {order_id[:6].upper()}").click()
     expect(staff.get_by_role("status")).to_contain_text("is cancelled")
 

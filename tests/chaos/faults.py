@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from tests.chaos import messages, poison
 from tests.chaos.client import Body, Client
 from tests.chaos.house import POSTGRES, REDIS, WEB, House
-from tests.chaos.outside import Outside
+from tests.chaos.outside import Mailbox, Outside
 from tests.chaos.plan import Fault, Kind, Visit
+from tests.fakes.twilio import FakeTwilio
 
 _POINTS = (
     "web.changed kill",
@@ -33,6 +34,8 @@ _POINTS = (
     "chord.baked kill",
     "chord.plated kill-group",
 )
+_OF_THE_WORKER = {"kill child", "kill main", "kill group", "stop worker for long"}
+_OF_THE_DATABASE = {"cut", "half-open"}
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,20 @@ def for_pizzeria(workers: Sequence[str], handlers: Sequence[str]) -> list[Kind]:
         Kind("mail server", ("busy", "mute"), (1, 5)),
         Kind("poison", every=0),
     ]
+
+
+def can_repeat_a_call(fault: Fault, worker: str) -> bool:
+    """Tell whether a fault can come between a worker's call outside and the moment its answer is written down.
+
+    Then whoever called dies, stands still until the claim is over, or has no database to write to. Neither the broker
+    nor the relay can: one message more finds the claim, or the answer. Of the points, one lies before the calls of
+    a message and one behind their answers.
+    """
+    if fault.kind in _OF_THE_WORKER:
+        return fault.target == worker
+    if fault.kind in _OF_THE_DATABASE:
+        return fault.target == POSTGRES
+    return fault.kind in {"kill postgres", "everything at once"} or fault.target.startswith("outside.called")
 
 
 def strike(scene: Scene, fault: Fault) -> None:
@@ -160,16 +177,14 @@ def _strike_at_point(scene: Scene, fault: Fault) -> None:
     armed.unlink(missing_ok=True)
 
 
-def _sms_fails(scene: Scene, fault: Fault) -> None:
-    scene.outside.sms.mood = fault.target
-    time.sleep(fault.seconds)
-    scene.outside.sms.mood = "well"
+def _fails(service: Callable[[Outside], FakeTwilio | Mailbox]) -> Callable[[Scene, Fault], None]:
+    def fail(scene: Scene, fault: Fault) -> None:
+        failing = service(scene.outside)
+        failing.mood = fault.target
+        time.sleep(fault.seconds)
+        failing.mood = "well"
 
-
-def _mail_fails(scene: Scene, fault: Fault) -> None:
-    scene.outside.mail.mood = fault.target
-    time.sleep(fault.seconds)
-    scene.outside.mail.mood = "well"
+    return fail
 
 
 def _poison(scene: Scene, fault: Fault) -> None:
@@ -196,8 +211,8 @@ _STRIKES: dict[str, Callable[[Scene, Fault], None]] = {
     "double messages": _double,
     "old messages": _send_old,
     "strike at point": _strike_at_point,
-    "sms service": _sms_fails,
-    "mail server": _mail_fails,
+    "sms service": _fails(lambda outside: outside.sms),
+    "mail server": _fails(lambda outside: outside.mail),
     "poison": _poison,
     "everything at once": _kill_everything,
 }

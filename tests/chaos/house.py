@@ -122,7 +122,7 @@ class House(ABC):
 
         def asked() -> bool:
             with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.database_url) as connection:
-                found.extend(connection.execute(sql.encode(), values).fetchall())
+                found[:] = connection.execute(sql.encode(), values).fetchall()
                 return True
             return False
 
@@ -156,12 +156,7 @@ class House(ABC):
 
     def children(self, name: str) -> list[int]:
         """Give the pids of a process' own children."""
-
-        def found() -> list[int]:
-            family = set(self.pids(name))
-            return [pid for pid in family if parent(pid) in family]
-
-        return until(found, 30, f"children of {name}")
+        return until(lambda: self._everything.children(self.words[name]), 30, f"children of {name}")
 
     def signal(self, pids: Sequence[int], number: signal.Signals) -> None:
         for pid in pids:
@@ -183,11 +178,3 @@ class House(ABC):
             if left < least:
                 least, moved = left, time.monotonic()
         return True
-
-
-def parent(pid: int) -> int | None:
-    """Give a process' parent, None if it has ended."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return None

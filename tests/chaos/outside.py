@@ -10,9 +10,12 @@ from typing import Any, NamedTuple
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 
-from tests.conftest import free_port
+from tasks.cli.embedded import free_port
 from tests.fakes import twilio
 from tests.fakes.twilio import FakeTwilio, Sent
+
+WORKERS = {"sms": "sms", "mail": "email"}
+"""Which worker calls each service."""
 
 
 class Call(NamedTuple):

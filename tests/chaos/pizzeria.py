@@ -5,12 +5,13 @@ import shutil
 from collections.abc import Mapping, Set
 from pathlib import Path
 
+from tasks.cli.embedded import free_port
 from tasks.registry import registry
 from tasks.workflow import PASS
-from tests.acceptance.conftest import QUICK, TREE, Said, Shop
+from tests.acceptance.conftest import QUICK, Said, Shop
 from tests.chaos import faults, poison
 from tests.chaos.house import POSTGRES, REDIS, WEB, Findings, House, Order
-from tests.conftest import free_port, until
+from tests.conftest import copy_code, until
 
 POISON = "poison"
 RELAY = "relay"
@@ -67,9 +68,7 @@ class Ours(House):
 
     def _tree(self) -> Path:
         """Copy the code, with the handler that can be poisoned."""
-        tree = self.folder / "tree"
-        for package in ("domain", "tasks", "web"):
-            shutil.copytree(TREE / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
+        tree = copy_code(self.folder / "tree")
         shutil.copy(poison.__file__, tree / "tasks" / "handlers" / f"{POISON}.py")
         return tree
 

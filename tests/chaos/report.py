@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+from tests.chaos.faults import can_repeat_a_call
 from tests.chaos.house import TERMINAL, Findings, Order
 from tests.chaos.journal import Attempt
 from tests.chaos.outside import Call
@@ -84,17 +85,18 @@ def by_key(calls: Sequence[Call]) -> dict[str, list[Call]]:
     return found
 
 
-def unexplained(journal: Mapping[str, Sequence[Call]], faults: Sequence[Struck]) -> list[str]:
-    """Find the keys that were called more often than once, and once more for each fault about that time.
+def unexplained(journal: Mapping[str, Sequence[Call]], worker: str, faults: Sequence[Struck]) -> list[str]:
+    """Find the keys that a worker called more often than once, and once more for each fault that can be why.
 
     A call that the service never answered does not count: nobody can know that it was made.
     """
     found = []
+    able = [one for one in faults if can_repeat_a_call(one.fault, worker)]
     for key, calls in journal.items():
         times = [call.at for call in calls if call.answered] or [calls[-1].at]
-        crashes = sum(s.began <= times[-1] and s.ended + AFTERMATH >= times[0] for s in faults)
+        crashes = sum(s.began <= times[-1] and s.ended + AFTERMATH >= times[0] for s in able)
         if len(times) > 1 + crashes:
-            found.append(f"{key} was called {len(times)} times, with {crashes} faults about that time")
+            found.append(f"{key} was called {len(times)} times, with {crashes} faults that can be why")
     return found
 
 

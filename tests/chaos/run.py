@@ -9,7 +9,7 @@ from tests.chaos.client import Client
 from tests.chaos.faults import Scene
 from tests.chaos.house import House
 from tests.chaos.journal import Journal
-from tests.chaos.outside import Outside
+from tests.chaos.outside import WORKERS, Outside
 from tests.chaos.plan import Plan
 from tests.chaos.report import Report, Struck
 
@@ -67,8 +67,8 @@ def _judge(
     found = report.compare(attempts, orders, read)
     journals = {service: report.by_key(calls) for service, calls in outside.calls().items()}
     house.look({key for calls in journals.values() for key in calls}, found)
-    for calls in journals.values():
-        found.duplicated.extend(report.unexplained(calls, struck))
+    for service, calls in journals.items():
+        found.duplicated.extend(report.unexplained(calls, WORKERS[service], struck))
     return Report(
         house=house.name,
         seed=plan.seed,

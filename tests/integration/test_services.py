@@ -8,7 +8,8 @@ import psycopg
 import pytest
 import redis
 
-from tests.conftest import Pizzeria, free_port, until
+from tasks.cli.embedded import free_port
+from tests.conftest import Pizzeria, until
 
 pytestmark = pytest.mark.integration
 
@@ -68,8 +69,8 @@ def test_a_server_that_is_killed_is_started_again_at_its_old_address(pizzeria: P
     urls = pizzeria.services()
     for words in ("bin/postgres", "redis-server"):
         os.kill(pizzeria.pids(words)[0], signal.SIGKILL)
-    until(lambda: "postgres died" in pizzeria.output and "redis died" in pizzeria.output, 10)
-    until(lambda: _select_one(urls["database_url"]) and _ping(urls["broker_url"]), 15, "both servers")
+    until(lambda: "postgres died" in pizzeria.output and "redis died" in pizzeria.output)
+    until(lambda: _select_one(urls["database_url"]) and _ping(urls["broker_url"]), what="both servers")
     assert pizzeria.services() == urls
 
 

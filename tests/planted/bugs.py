@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-TREE = Path(__file__).parents[2]
+from tests.conftest import TREE
+
 TABLE = Path(__file__).with_name("bugs.toml")
 DOCUMENT = TREE / "docs" / "planted-bugs.md"
 

@@ -1,7 +1,7 @@
 """Runs tests in a copy of the tree, with or without a bug in it."""
 
+import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
-from tests.planted.bugs import TREE, Bug
+from tests.conftest import copy_code
+from tests.planted.bugs import Bug
 
 PATIENCE = 600
 """Seconds after which a run is taken for one that never ends: then nobody would learn what is wrong."""
@@ -32,9 +33,7 @@ def catches(bug: Bug) -> str | None:
 def _run(bug: Bug | None, tests: Iterable[str]) -> tuple[bool | None, str]:
     """Tell whether a test failed: None where something else went wrong, with what was printed about it."""
     with TemporaryDirectory(prefix="planted-") as folder:
-        tree = Path(folder)
-        for name in _COPIED:
-            _copy(TREE / name, tree / name)
+        tree = copy_code(Path(folder), _COPIED)
         for change in bug.change if bug else ():
             change.make(tree)
         printed = _pytest(tree, tests)
@@ -43,16 +42,9 @@ def _run(bug: Bug | None, tests: Iterable[str]) -> tuple[bool | None, str]:
         return _judge(tree / "result.xml", printed)
 
 
-def _copy(source: Path, target: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-    else:
-        shutil.copy(source, target)
-
-
 def _pytest(tree: Path, tests: Iterable[str]) -> str | None:
     """Run pytest; gives what it printed, or None where it had to be stopped."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml", "result.xml", *tests],
         cwd=tree,
         env={**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"},
@@ -61,15 +53,16 @@ def _pytest(tree: Path, tests: Iterable[str]) -> str | None:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )
-    try:
-        return process.communicate(timeout=PATIENCE)[0]
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        if process.poll() is None:
+    ) as process:
+        try:
+            return process.communicate(timeout=PATIENCE)[0]
+        except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGINT)  # so that its fixtures end what they started
-            process.wait(60)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=60)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            return None
 
 
 def _judge(result: Path, printed: str) -> tuple[bool | None, str]:

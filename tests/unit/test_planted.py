@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from tests.planted.bugs import DOCUMENT, TREE, Bug, bugs, document
+from tests.conftest import TREE
+from tests.planted.bugs import DOCUMENT, Bug, bugs, document
 
 pytestmark = pytest.mark.unit
 

@@ -9,17 +9,12 @@ import pytest
 from celery import Celery
 
 from tests.acceptance.conftest import Shop
+from tests.acceptance.flows import DELIVERED, FIVE
 from tests.conftest import until
 
 pytestmark = pytest.mark.acceptance
 
 BAKE = 3
-WAY = ["OrderPlaced", "OrderCookingStarted", "OrderReady", "OrderOutForDelivery", "OrderDelivered"]
-FIVE = [
-    {"pizza": "margherita", "size": "large", "quantity": 2},
-    {"pizza": "diavola", "size": "small", "quantity": 2},
-    {"pizza": "marinara", "size": "medium", "quantity": 1},
-]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +67,7 @@ def test_five_pizzas_are_five_bakes_and_then_one_order_is_ready_once(shop: Shop)
         shop.wait_until_delivered([order])
         until(lambda: ended["plate"] and ended["delivery"], 10, "the end of the chord")
     assert (ended["bake"], ended["plate"]) == (5, 1)
-    assert shop.events(order) == WAY
+    assert shop.events(order) == DELIVERED
     seconds = shop.value("SELECT extract(epoch FROM ready_at - placed_at) FROM orders WHERE id = %s", order)
     assert seconds >= BAKE, "it must not come out before it is due"
 
@@ -82,7 +77,7 @@ def test_a_worker_killed_while_pizzas_bake_costs_nothing(shop: Shop, words: str)
     order = put_into_the_oven(shop)
     shop.kill(words)
     shop.wait_until_delivered([order], 60)
-    assert shop.events(order) == WAY
+    assert shop.events(order) == DELIVERED
     assert pizzas(shop, order, "baked") == 5
 
 

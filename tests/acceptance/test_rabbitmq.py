@@ -15,7 +15,8 @@ from kombu import Connection
 from tasks.bus.deliveries import MAX_STARTS, POISON
 from tasks.bus.queues import DEAD
 from tests.acceptance.conftest import Shop, answer
-from tests.acceptance.test_chord import FIVE, WAY, pizzas, put_into_the_oven
+from tests.acceptance.flows import DELIVERED, FIVE
+from tests.acceptance.test_chord import pizzas, put_into_the_oven
 from tests.acceptance.test_queues import pending
 from tests.acceptance.test_strangers import HANDLER, STRANGE, call, message
 from tests.conftest import until
@@ -125,7 +126,7 @@ FAULTS: dict[str, Callable[[Shop, RabbitMQ], None]] = {
 def test_an_order_goes_its_way_by_a_chord_that_ends_when_its_load_is_due(shop: Shop) -> None:
     order = shop.place(items=FIVE)
     shop.wait_until_delivered([order])
-    assert shop.events(order) == WAY
+    assert shop.events(order) == DELIVERED
     assert pizzas(shop, order, "baked") == 5
     seconds = shop.value("SELECT extract(epoch FROM ready_at - placed_at) FROM orders WHERE id = %s", order)
     assert BAKE <= seconds < BAKE + 6, "by its chord, not by the timer that finds a lost one"

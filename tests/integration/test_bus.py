@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from domain.events import OrderPlaced, catalogue
+from domain.basket import Line
+from domain.events import InventoryLow, OrderPlaced, SupplierInfo, catalogue
 from domain.kernel.failpoint import FailPoint
 from domain.kernel.unit_of_work import LockOrderError, UnitOfWork
 from tasks.bus import outbox
@@ -276,8 +277,6 @@ def test_a_transaction_that_locks_tables_in_the_wrong_order_is_refused(shop: Sho
 
 def test_fifty_buyers_for_ten_units_get_exactly_ten(shop: Shop) -> None:
     shop.execute("UPDATE ingredients SET quantity = 600 WHERE id = 'salami'")  # ten diavolas of 60 g
-    from domain.basket import Line
-
     placed = [shop.order(Line(pizza="diavola", size="medium", quantity=1)) for _ in range(50)]
     outbox.fan_out(shop.database.engine, [])
     positions = [delivery.position for delivery in shop.deliveries("inventory")]
@@ -353,9 +352,6 @@ def test_a_message_that_the_broker_hands_out_again_is_a_counted_start(probe: Pro
 def test_poison_that_kills_its_worker_in_a_batch_is_parked_and_harms_no_batch_mate(probe: Probe) -> None:
     orders = [probe.shop.order() for _ in range(3)]
 
-    class KilledError(BaseException):
-        """What no handler of errors sees, as a SIGKILL would be."""
-
     def kill(placed: Sequence[OrderPlaced], work: UnitOfWork) -> None:
         effect(placed, work)
         if orders[1].id in {order.order_id for order in placed}:
@@ -382,8 +378,6 @@ def test_poison_that_kills_its_worker_in_a_batch_is_parked_and_harms_no_batch_ma
 
 
 def test_an_event_recorded_for_one_of_a_batch_names_that_one_as_its_cause(probe: Probe) -> None:
-    from domain.events import InventoryLow, SupplierInfo
-
     def warn(placed: Sequence[OrderPlaced], work: UnitOfWork) -> None:
         supplier = SupplierInfo(supplier_id="s", name="S", email="s@example.com", phone="+1555", lead_days=1)
         for number, order in enumerate(placed):

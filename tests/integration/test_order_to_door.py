@@ -191,8 +191,8 @@ def test_what_is_handled_in_any_order_ends_in_the_same_state(shop: Shop) -> None
     assert shop.value("SELECT count(*) FROM messages WHERE order_id = :id", id=order.id) == 5
 
 
-def test_a_cooking_order_can_no_longer_be_cancelled(shop: Shop, configure: object) -> None:
-    configure(bake_seconds=60)  # type: ignore[operator]
+def test_a_cooking_order_can_no_longer_be_cancelled(shop: Shop, configure: Callable[..., None]) -> None:
+    configure(bake_seconds=60)
     order = shop.order()
     shop.drain()
     assert shop.status(order) == "cooking"
@@ -200,15 +200,15 @@ def test_a_cooking_order_can_no_longer_be_cancelled(shop: Shop, configure: objec
         orders.cancel(work, order.id, "Too slow.", "customer")
 
 
-def test_a_sixth_order_waits_while_five_are_in_the_oven(shop: Shop, configure: object) -> None:
-    configure(bake_seconds=60, oven_capacity=5)  # type: ignore[operator]
+def test_a_sixth_order_waits_while_five_are_in_the_oven(shop: Shop, configure: Callable[..., None]) -> None:
+    configure(bake_seconds=60, oven_capacity=5)
     placed = [shop.order() for _ in range(6)]
     shop.drain()
     assert sorted(shop.status(order) for order in placed) == ["cooking"] * 5 + ["placed"]
 
 
-def test_a_higher_priority_placed_later_goes_into_the_oven_first(shop: Shop, configure: object) -> None:
-    configure(bake_seconds=60, oven_capacity=1)  # type: ignore[operator]
+def test_a_higher_priority_placed_later_goes_into_the_oven_first(shop: Shop, configure: Callable[..., None]) -> None:
+    configure(bake_seconds=60, oven_capacity=1)
     first = shop.order()
     shop.drain()
     delivery, pickup = shop.order(), shop.order(fulfilment="pickup", address=None)
@@ -321,8 +321,10 @@ def test_an_order_sent_back_to_the_oven_is_baked_and_delivered(shop: Shop) -> No
     assert shop.status(order) == "delivered"
 
 
-def test_the_driver_who_comes_free_takes_the_order_that_was_ready_first(shop: Shop, configure: object) -> None:
-    configure(drivers=1, drive_seconds=60)  # type: ignore[operator]
+def test_the_driver_who_comes_free_takes_the_order_that_was_ready_first(
+    shop: Shop, configure: Callable[..., None]
+) -> None:
+    configure(drivers=1, drive_seconds=60)
     first, second, third = shop.order(), shop.order(), shop.order()
     shop.drain()
     out = [shop.status(order) for order in (first, second, third)]

@@ -39,7 +39,7 @@ def _start(folder: Path, **programs: str) -> "subprocess.Popen[str]":
 
 
 def _pid(path: Path) -> int:
-    until(lambda: path.exists() and path.read_text(), 10, f"{path.name}")
+    until(lambda: path.exists() and path.read_text(), what=path.name)
     return int(path.read_text())
 
 
@@ -47,6 +47,7 @@ def _gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists() or "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
 
 
+@pytest.mark.alone
 def test_what_dies_is_started_again_within_a_second(tmp_path: Path) -> None:
     with _start(tmp_path, sleeps=SLEEPS) as supervisor:
         first = _pid(tmp_path / "sleeps.pid")
@@ -81,7 +82,7 @@ def test_what_runs_dies_with_a_supervisor_that_is_killed(tmp_path: Path) -> None
         pids = [_pid(tmp_path / "sleeps.pid"), _pid(tmp_path / "ignores.pid")]
         supervisor.kill()
         supervisor.wait(5)
-    until(lambda: all(map(_gone, pids)), 5, "their end")
+    until(lambda: all(map(_gone, pids)), what="their end")
 
 
 def test_what_dies_at_once_is_tried_less_and_less_often(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pytest
+from kombu.exceptions import OperationalError
 
 from tasks import workflow
 
@@ -26,3 +27,12 @@ def test_a_load_is_waited_for_only_behind_a_backlog_and_not_behind_a_few_message
 ) -> None:
     monkeypatch.setattr(workflow, "_broker", lambda: FakeBroker(waiting))
     assert workflow.is_behind() is behind
+
+
+def test_a_load_is_waited_for_while_the_broker_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_: FakeBroker, queues: Iterable[str]) -> Mapping[str, int]:
+        raise OperationalError
+
+    monkeypatch.setattr(FakeBroker, "depths", away)
+    monkeypatch.setattr(workflow, "_broker", lambda: FakeBroker(0))
+    assert workflow.is_behind() is True

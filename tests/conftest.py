@@ -1,4 +1,4 @@
-"""What the tests share: free ports, a way to run `pizzeria`, and the real servers."""
+"""What the tests share: a copy of the code, a way to run `pizzeria`, and the real servers."""
 
 import contextlib
 import json
@@ -47,7 +47,7 @@ def copy_code(target: Path, names: Iterable[str] = ("domain", "tasks", "web")) -
     return target
 
 
-def parent(pid: int) -> int | None:
+def _parent(pid: int) -> int | None:
     """Give a process' parent, None if it has ended."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
@@ -121,7 +121,7 @@ class Pizzeria:
     def children(self, words: str) -> list[int]:
         """Give those of the processes called so that another of them started."""
         family = self.pids(words)
-        return [pid for pid in family if parent(pid) in family]
+        return [pid for pid in family if _parent(pid) in family]
 
     def kill(self, *words: str) -> None:
         """Kill the processes called so with their whole groups, at once, and wait until each is back."""

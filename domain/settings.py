@@ -8,11 +8,14 @@ import json
 import os
 import re
 import secrets
+from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
+from email.utils import parseaddr
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel.numbers import is_currency
@@ -44,9 +47,9 @@ class _FileOrEnv(EnvSettingsSource):
         if value is None and path:
             try:
                 value = Path(path).read_text().strip()
-            except OSError as error:
-                problem = f"{PREFIX}{field_name.upper()}_FILE: cannot read {path}: {error.strerror}."
-                raise SettingsError(problem) from error
+            except (OSError, UnicodeDecodeError) as error:
+                why = error.strerror if isinstance(error, OSError) else "it is no text"
+                raise SettingsError(f"{PREFIX}{field_name.upper()}_FILE: cannot read {path}: {why}.") from error
         return value, key, is_complex
 
 
@@ -135,9 +138,23 @@ class Settings(BaseSettings):
     @field_validator("smtp_url")
     @classmethod
     def _known_smtp(cls, url: SecretStr) -> SecretStr:
-        if not re.match(r"^(console|faulty|smtp://.+|smtps://.+|smtp\+starttls://.+)$", url.get_secret_value()):
+        given = url.get_secret_value()
+        try:
+            parts = urlsplit(given)
+            known = parts.scheme in {"smtp", "smtps", "smtp+starttls"} and parts.hostname and parts.port != 0
+        except ValueError:  # a port that is none
+            known = False
+        if given not in {"console", "faulty"} and not known:
             raise ValueError("write console, or smtp://, smtps:// or smtp+starttls:// with host and port")
         return url
+
+    @field_validator("mail_from")
+    @classmethod
+    def _known_sender(cls, sender: str) -> str:
+        address = parseaddr(sender)[1]
+        if not sender.isprintable() or not re.fullmatch(r"[^@\s]+@[^@\s]+", address):
+            raise ValueError("give the shop's name and address, for example Mario <orders@marios.example>")
+        return sender
 
     @field_validator("region")
     @classmethod
@@ -214,10 +231,21 @@ class Settings(BaseSettings):
             name, _, value = part.strip().partition("=")
             if name not in {"times", "first", "cap", "jitter"} or not re.fullmatch(r"\d+(\.\d+)?", value):
                 raise SettingsError(f"{variable}: write it like times=3,first=0.5,cap=10,jitter=0.3.")
+            if name == "times" and not value.isdecimal():
+                raise SettingsError(f"{variable}: times is a whole number.")
             if float(value) > {"times": 1000, "first": 86_400, "cap": 86_400, "jitter": 1}[name]:
                 raise SettingsError(f"{variable}: {name}={value} is too much.")
             changed[name] = float(value)
         return changed
+
+    @staticmethod
+    def refuse_unknown_retries(handlers: Iterable[str]) -> None:
+        """Raise SettingsError if a PIZZERIA_RETRY_<HANDLER> is set for a handler that there is not."""
+        known = {f"{PREFIX}RETRY_{handler.upper()}" for handler in handlers}
+        for variable in sorted(os.environ):
+            if variable.startswith(f"{PREFIX}RETRY_") and variable not in known:
+                names = ", ".join(name.removeprefix(f"{PREFIX}RETRY_") for name in sorted(known))
+                raise SettingsError(f"{variable}: no handler is called so; after RETRY_ comes one of {names}.")
 
     @staticmethod
     def _write_secret(path: Path, value: str) -> None:

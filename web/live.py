@@ -23,6 +23,8 @@ REREAD = 2.0
 """Seconds after which the watched orders are read again without a hint."""
 GATHER = 0.02
 """Seconds in which hints gather before they are read, so that a rush is one query and not a thousand."""
+MOST = 500
+"""Who may watch in one process at a time: half of its connections. Whoever comes then asks again now and then."""
 PREFIX = "order-"
 
 _STATUS = {event.__name__: status for event, (_, status) in TRANSITIONS.items()}
@@ -111,9 +113,10 @@ class Watch:
                 if not self._watchers[order_id]:
                     del self._watchers[order_id], self._read_to[order_id]
 
-    def watched(self) -> int:
-        """Count the orders being watched."""
-        return len(self._watchers)
+    @property
+    def is_full(self) -> bool:
+        """Whether so many watch already that there is no room for another."""
+        return sum(map(len, self._watchers.values())) >= MOST
 
     def _start(self) -> None:
         if self._started:

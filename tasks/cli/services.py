@@ -63,6 +63,7 @@ def check_reachable(shop: Settings) -> None:
         _check_database(shop.database_url.get_secret_value())
     if shop.broker_url and shop.bus == "celery":
         _check_broker("BROKER", shop.broker_url.get_secret_value())
+    if (shop.broker_url or shop.results_url) and shop.bus == "celery":
         _check_broker("RESULTS", shop.results())
 
 

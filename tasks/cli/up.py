@@ -42,7 +42,7 @@ def check_ports(shop: Settings) -> None:
             with socket.socket(family, kind, protocol) as trial:
                 trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 trial.bind(place)
-        except socket.gaierror:
+        except (socket.gaierror, UnicodeError):  # the second for a name that cannot be one
             raise CannotRun(f"{names}_HOST: {host} is no address of this machine.") from None
         except OSError as error:
             if error.errno == errno.EADDRINUSE:

@@ -89,6 +89,8 @@ def test_without_a_shop_a_simulation_says_what_to_start(closed: Shop) -> None:
         ("DATABASE_URL", "postgresql://me:secret@127.0.0.1:1/pizzeria", "127.0.0.1:1"),
         ("BROKER_URL", "nonsense", "redis://"),
         ("BROKER_URL", "redis://:secret@127.0.0.1:1/0", "127.0.0.1:1"),
+        ("RESULTS_URL", "nonsense", "redis://"),
+        ("RESULTS_URL", "redis://:secret@127.0.0.1:1/0", "127.0.0.1:1"),
     ],
 )
 def test_a_broken_url_is_named_without_its_password(closed: Shop, name: str, value: str, example: str) -> None:
@@ -114,11 +116,18 @@ def test_a_database_that_does_not_answer_is_a_sentence_too(closed: Shop, words: 
         ("TIMEZONE", "Mars/Olympus", "Europe/Rome"),
         ("CURRENCY", "LIRE", "USD"),
         ("DATABASE_URL_FILE", "/nowhere/at/all", "cannot read /nowhere/at/all"),
+        ("DATABASE_URL_FILE", sys.executable, "it is no text"),
+        ("SMTP_URL", "smtp://mail.example:often", "host and port"),
+        ("SMTP_URL", "smtp://:25", "host and port"),
+        ("MAIL_FROM", "nonsense", "orders@marios.example"),
+        ("MAIL_FROM", "a@b.example\nBcc: c@d.example", "orders@marios.example"),
         ("RETRY_SMS", "often", "times=3"),
+        ("RETRY_SMS", "times=1.5", "whole number"),
+        ("RETRY_PIGEON", "times=3", "SMS"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_it_should_be(closed: Shop, name: str, value: str, wanted: str) -> None:
-    said = sentence(with_setting(closed, name, value).ask("check" if name != "RETRY_SMS" else "routes"))
+    said = sentence(with_setting(closed, name, value).ask("routes" if name.startswith("RETRY") else "check"))
     assert f"PIZZERIA_{name}" in said and wanted in said
 
 

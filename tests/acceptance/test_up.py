@@ -130,6 +130,14 @@ def test_one_port_for_both_is_refused(pizzeria: Pizzeria) -> None:
     assert "give them different ports" in said
 
 
+@pytest.mark.parametrize("host", ["a" * 70, "xn--..bad", "nowhere.example"])
+def test_a_host_that_is_none_is_named(pizzeria: Pizzeria, host: str) -> None:
+    pizzeria.env["PIZZERIA_HOST"] = host
+    code, said = pizzeria.run("up")
+    assert (code, said.count("\n")) == (2, 1), said
+    assert f"PIZZERIA_HOST: {host} is no address of this machine." in said
+
+
 @pytest.mark.parametrize("scale", ["sms", "sms=many", "sms=-1", "=3", "sms=1000", "carrier-pigeon=1"])
 def test_a_scale_that_makes_no_sense_ends_it(pizzeria: Pizzeria, scale: str) -> None:
     code, said = pizzeria.run("up", "--scale", scale)

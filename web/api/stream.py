@@ -15,6 +15,9 @@ from web.live import Step, Watch, steps_since
 HEARTBEAT = 15
 """Seconds between signs of life, so that proxies keep the connection and we notice who has gone."""
 
+ASK_AGAIN = 5
+"""Seconds after which a browser comes back for news where too many watch."""
+
 
 @blueprint.get("/api/orders/<order_id:order_id>/stream")
 def stream(order_id: str) -> Response:
@@ -45,6 +48,9 @@ def _events(watch: Watch, order_id: str, known: Sequence[Step], last: int) -> It
         yield _event(step)
         if step.status in TERMINAL:
             return
+    if watch.is_full:  # nobody who watches is to keep others from ordering
+        yield f"retry: {ASK_AGAIN * 1000}\n\n"
+        return
     with watch.watching(order_id, last) as steps:
         while True:
             try:

@@ -233,6 +233,16 @@ def test_a_broker_that_is_away_takes_orders_and_names_itself(make_site: Callable
     assert (ready.status_code, ready.get_json()["parts"]) == (503, {"database": "ok", "broker": "does not answer"})
 
 
+def test_where_too_many_watch_a_browser_is_told_how_it_stands_and_to_come_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.live.MOST", 0)
+    placed = post(site).get_json()["id"]
+    told = site.client.get(f"/api/orders/{placed}/stream").get_data(as_text=True)
+    assert '"status": "placed"' in told
+    assert told.endswith("retry: 5000\n\n")
+
+
 def test_servers_that_were_never_started_are_named_too(make_site: Callable[..., Site]) -> None:
     parts = make_site(broker_url=None).client.get("/readyz").get_json()["parts"]
     assert parts == {"database": "ok", "broker": "does not answer"}

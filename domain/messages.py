@@ -1,6 +1,6 @@
 """What customers are told: the texts, and a row for every message with its state."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -12,6 +12,7 @@ from babel.numbers import format_currency
 from sqlalchemy import Connection, text
 
 from domain.events import (
+    MessageFailed,
     MessageRequeued,
     OrderCancelled,
     OrderDelivered,
@@ -25,9 +26,19 @@ from domain.kernel.unit_of_work import UnitOfWork
 from domain.orders import code_of
 from domain.settings import Settings
 
+AGAIN_SECONDS = 30
 
-class UnknownMessageError(Exception):
+
+class MessageError(Exception):
+    """A message cannot be sent again."""
+
+
+class UnknownMessageError(MessageError):
     """There is no such message."""
+
+
+class TooSoonError(MessageError):
+    """The message was sent again a moment ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +182,34 @@ def write_down(work: UnitOfWork, outcomes: Sequence[tuple[Message, str, int, str
     work.insert("messages", rows, _AGAIN)
 
 
+def given_up(work: UnitOfWork, keys: Iterable[str]) -> set[str]:
+    """Tell which of these messages were given up before, and told in another way then."""
+    streams = [f"{MessageFailed.stream}-{key}" for key in keys]
+    found = work.column(
+        "SELECT data ->> 'message_key' FROM events WHERE stream = ANY(:streams) AND type = :type",
+        streams=streams,
+        type=MessageFailed.__name__,
+    )
+    return set(found)
+
+
 def request_again(work: UnitOfWork, key: str, requested_by: str) -> str:
-    """Have a message sent once more, as a message of its own; gives its order's id. Raises UnknownMessageError."""
+    """Have a message sent once more, as a message of its own; gives its order's id.
+
+    Raises UnknownMessageError, or TooSoonError where it was asked for a moment ago: a double click is one wish.
+    """
     row = work.run("SELECT * FROM messages WHERE key = :key FOR UPDATE", key=key).one_or_none()
     if row is None:
         raise UnknownMessageError("There is no such message.")
+    lately = work.column(
+        "SELECT 1 FROM events WHERE stream = :stream AND type = :type"
+        " AND recorded_at > now() - make_interval(secs => :seconds)",
+        stream=f"{MessageRequeued.stream}-{key}",
+        type=MessageRequeued.__name__,
+        seconds=AGAIN_SECONDS,
+    )
+    if lately:
+        raise TooSoonError(f"It was sent again just now; after {AGAIN_SECONDS} seconds it can be once more.")
     work.record(
         MessageRequeued(
             message_key=row.key,

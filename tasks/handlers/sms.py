@@ -14,7 +14,7 @@ from domain.events import (
     OrderReady,
 )
 from domain.kernel.unit_of_work import UnitOfWork
-from domain.messages import Message, Texts
+from domain.messages import Message, Texts, given_up
 from domain.orders import code_of
 from domain.settings import settings
 from tasks.bus.registry import Answer, Call, calls, settles
@@ -34,11 +34,13 @@ def send(event: OrderEvent | MessageRequeued, call: Call) -> str | None:
 
 @settles
 def settle(answers: Sequence[Answer], shop: UnitOfWork) -> None:
-    """Keep what became of each message; one that was given up is told by e-mail instead."""
+    """Keep what became of each message; one that is given up is told by e-mail instead, once."""
     write_down(shop, answers, message_for)
-    for answer in answers:
+    parked = [answer for answer in answers if answer.state == "parked"]
+    told = given_up(shop, [answer.call.key for answer in parked])
+    for answer in parked:
         message = answer.call.draft
-        if answer.state == "parked" and message and message.about == OrderReady.__name__:
+        if message and message.about == OrderReady.__name__ and message.key not in told:
             shop.record(
                 MessageFailed(
                     message_key=message.key,

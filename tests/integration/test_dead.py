@@ -80,6 +80,15 @@ def test_a_retried_delivery_is_due_at_once_alone_with_all_its_attempts_and_compl
     assert parked.value("SELECT count(*) FROM messages WHERE channel = 'sms' AND state = 'sent'") == 4
 
 
+def test_a_text_that_fails_again_after_a_retry_is_not_told_by_mail_twice(parked: Any) -> None:
+    told = "SELECT count(*) FROM messages WHERE channel = 'email' AND about = 'OrderReady' AND state = 'sent'"
+    assert parked.value(told) == 1
+    run("retry", "--all")
+    parked.drain()
+    assert states(parked) == {"parked": 4}
+    assert parked.value(told) == 1
+
+
 def test_only_what_is_meant_is_retried(parked: Any) -> None:
     position = str(parked.value("SELECT min(position) FROM deliveries WHERE state = 'parked'"))
     assert run("retry", "--position", position).output == "1 delivery will be delivered again.\n"

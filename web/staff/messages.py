@@ -41,6 +41,6 @@ def resend() -> Response:
             )
             _logger.info("message_requested_again", order_id=order_id)
             flash("The message goes out once more; it appears here as a message of its own.")
-        except messages.UnknownMessageError as error:
+        except messages.MessageError as error:
             flash(str(error))
     return make_response(redirect(url_for("staff.message_list"), 303))

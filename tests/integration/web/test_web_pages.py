@@ -319,6 +319,8 @@ def test_staff_see_messages_and_have_one_sent_again(site: Site) -> None:
     assert "Provider: 503" in page.text
     sent = press(client, "/staff/messages/resend", "/staff/messages", key="m:sms")
     assert "goes out once more" in sent.text
+    at_once = press(client, "/staff/messages/resend", "/staff/messages", key="m:sms")
+    assert "sent again just now" in at_once.text
     assert site.rows("SELECT data->>'requested_by' FROM events WHERE type = 'MessageRequeued'") == [("staff",)]
     assert "no such message" in press(client, "/staff/messages/resend", "/staff/messages", key="x").text
 

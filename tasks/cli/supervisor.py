@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -24,6 +25,12 @@ _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 class Ended(Exception):
     """A signal asked us to end."""
+
+
+def end_with_parent(number: signal.Signals) -> None:
+    """Have the kernel, where it can, send this process a signal once its parent is gone."""
+    if _prctl:
+        _prctl(_PR_SET_PDEATHSIG, int(number))
 
 
 @dataclass(frozen=True)
@@ -57,10 +64,6 @@ class _Running:
     def start(self) -> "subprocess.Popen[bytes]":
         program = self.program
 
-        def obey_the_kernel() -> None:
-            if _prctl:
-                _prctl(_PR_SET_PDEATHSIG, int(program.orphaned))
-
         with program.log.open("ab") as log:
             process = subprocess.Popen(
                 program.argv,
@@ -69,7 +72,7 @@ class _Running:
                 stderr=log,
                 env={**os.environ, **program.env},
                 start_new_session=True,
-                preexec_fn=obey_the_kernel,
+                preexec_fn=partial(end_with_parent, program.orphaned),
                 pass_fds=program.keep_open,
             )
         self.process, self.started = process, time.monotonic()

@@ -1,5 +1,6 @@
 """`pizzeria web`: gunicorn in this very process, so that its command line says what it is."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from gunicorn.util import import_app
 
 from domain import logs
 from domain.settings import Settings, settings
+from tasks.cli.supervisor import end_with_parent
 
 
 class _JsonLines(Logger):  # type: ignore[misc]
@@ -50,6 +52,8 @@ class Server(BaseApplication):  # type: ignore[misc]
             "forwarded_allow_ips": "",  # proxies are believed by PIZZERIA_TRUSTED_PROXIES alone
             # A heartbeat on a slow disk would get a healthy worker killed.
             "worker_tmp_dir": str(memory) if memory.is_dir() else None,
+            # Killed with their master, or they would keep the port for seconds more.
+            "post_fork": lambda _server, _worker: end_with_parent(signal.SIGKILL),
             "preload_app": False,  # gevent patches the sockets in the worker, before anything of ours is imported
         }
         for name, value in options.items():

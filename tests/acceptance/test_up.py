@@ -103,6 +103,11 @@ def test_a_kill_leaves_nothing_and_the_next_start_works(opened: Pizzeria) -> Non
     _open(opened)
 
 
+def test_a_start_right_after_a_kill_finds_its_ports_free(pizzeria: Pizzeria) -> None:
+    _open(pizzeria).kill()
+    _open(pizzeria)
+
+
 def test_a_second_pizzeria_in_the_same_home_is_refused(pizzeria: Pizzeria) -> None:
     pizzeria.start("services")
     pizzeria.services()

@@ -5,6 +5,7 @@ from flask import Flask
 from domain.settings import Settings
 from domain.settings import settings as settings_of_process
 from web import (
+    addresses,
     api,
     correlation,
     display,
@@ -19,7 +20,6 @@ from web import (
     staff,
     static_files,
 )
-from web.addresses import OrderId
 from web.api.body import MAX_BODY
 from web.counter import Counter
 from web.staff import login
@@ -36,12 +36,11 @@ def create_app(settings: Settings | None = None) -> Flask:
         SECRET_KEY=pizzeria.secret("secret_key"), MAX_CONTENT_LENGTH=MAX_BODY + 1, MAX_FORM_MEMORY_SIZE=MAX_BODY + 1
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.url_map.converters["order_id"] = OrderId
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     counter = app.extensions["counter"] = Counter(pizzeria)
     if pizzeria.bus == "memory":
         app.extensions["relay"] = one_process.serve(counter)
-    for part in (correlation, headers, errors, static_files, sessions, login):
+    for part in (addresses, correlation, headers, errors, static_files, sessions, login):
         part.register(app)
     proxies.register(app, pizzeria)
     limits.register(app, pizzeria)

@@ -1,6 +1,18 @@
 """Parts of addresses."""
 
+from flask import Flask, abort, request
 from werkzeug.routing import BaseConverter
+
+
+def register(app: Flask) -> None:
+    """Refuse requests to a host that is none: the links in the answer would lead nowhere."""
+    app.before_request(_refuse_no_host)
+    app.url_map.converters["order_id"] = OrderId
+
+
+def _refuse_no_host() -> None:
+    if not request.host:
+        abort(400)
 
 
 class OrderId(BaseConverter):

@@ -18,12 +18,10 @@ RESET = "reset"
 @click.argument("name", required=False)
 @click.argument("mode", required=False)
 def command(name: str | None, mode: str | None) -> None:
-    r"""Show the mode of every gateway, or switch the gateway NAME (sms, email or oven) to MODE.
+    """Show the mode of every gateway, or switch the gateway NAME (sms, email or oven) to MODE.
 
-    \b
-    sms    console, faulty, faulty:permanent
-    email  console, faulty, smtp
-    oven   real, faulty, faulty:<pizza>
+    The modes of sms are console, faulty and faulty:permanent; of email console, faulty and smtp; of oven real,
+    faulty and faulty:<pizza>.
 
     `reset` as the mode goes back to what the environment says. Every process follows within a second.
     """

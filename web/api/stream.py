@@ -31,7 +31,6 @@ def stream(order_id: str) -> Response:
         return Response(status=204)  # tells a browser to stop asking
     known = steps[-1:] if seen is None else steps
     answer = Response(_events(here.watch, order_id, known, seen or 0), mimetype="text/event-stream")
-    answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Accel-Buffering"] = "no"
     return answer
 

@@ -243,6 +243,18 @@ def test_where_too_many_watch_a_browser_is_told_how_it_stands_and_to_come_back(
     assert told.endswith("retry: 5000\n\n")
 
 
+def test_an_order_is_kept_in_no_cache(site: Site) -> None:
+    placed = post(site)
+    shown = site.client.get(placed.headers["Location"])
+    assert (placed.headers["Cache-Control"], shown.headers["Cache-Control"]) == ("no-store", "no-store")
+
+
+@pytest.mark.parametrize("host", ["", "a b", 'evil.example/"><script>', "evil.example:99999x"])
+def test_a_host_that_is_none_is_refused(site: Site, host: str) -> None:
+    assert post(site, Host=host).status_code == 400
+    assert site.saved() == NOTHING
+
+
 def test_servers_that_were_never_started_are_named_too(make_site: Callable[..., Site]) -> None:
     parts = make_site(broker_url=None).client.get("/readyz").get_json()["parts"]
     assert parts == {"database": "ok", "broker": "does not answer"}

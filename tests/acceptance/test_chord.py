@@ -55,9 +55,10 @@ def pizzas(shop: Shop, order_id: str, state: str) -> int:
 def put_into_the_oven(shop: Shop) -> str:
     """Order five pizzas and wait until their chord is on its way; gives the order's id."""
     order = shop.place(items=FIVE)
-    until(lambda: pizzas(shop, order, "baking") == 5, 20, "five pizzas in the oven")
+    loaded = "SELECT count(*) FROM ticket_pizzas WHERE order_id = %s AND load_id IS NOT NULL"
+    until(lambda: shop.value(loaded, order) == 5, what="five pizzas in the oven")
     on_its_way = "SELECT position FROM deliveries WHERE handler = 'oven' AND state = 'pending' AND not_before > now()"
-    until(lambda: shop.rows(on_its_way), 20, "the chord")
+    until(lambda: shop.rows(on_its_way), what="the chord")
     return order
 
 

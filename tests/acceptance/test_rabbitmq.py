@@ -24,7 +24,7 @@ from tests.rabbitmq import RabbitMQ
 
 pytestmark = pytest.mark.acceptance
 
-BAKE = 1
+BAKE = 3
 ORDERS = 40
 RATE = 20
 BACKLOG = 18

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -145,8 +146,9 @@ def place(
     try:
         items = price(new.lines, menu)
     except InvalidOrderError:
-        if key and (before := _placed_before(work.connection, key, new)):
-            return before, False  # what has sold out since was ordered in time
+        if key:
+            with suppress(UnknownOrderError):  # what has sold out since was ordered in time
+                return _placed_before(work.connection, key, new), False
         raise
     customer_id, returning = find_or_add(work.connection, new.contact)
     order = _new(new, items, customer_id, menu, settings)
@@ -156,9 +158,7 @@ def place(
         row | {"items": msgspec.json.encode(items).decode(), "key": key, "hash": new.digest() if key else None},
     )
     if added.rowcount != 1:
-        before = _placed_before(work.connection, str(key), new)
-        assert before is not None  # noqa: S101 - the conflict was with it
-        return before, False
+        return _placed_before(work.connection, str(key), new), False
     work.record(_placed(order, returning))
     return order, True
 
@@ -208,13 +208,16 @@ def _placed(order: Order, returning: bool) -> OrderPlaced:
     )
 
 
-def _placed_before(connection: Connection, key: str, new: NewOrder) -> Order | None:
-    """Give the order that was placed with this key, as it was then. Raises KeyReusedError if it was another."""
+def _placed_before(connection: Connection, key: str, new: NewOrder) -> Order:
+    """Give the order that was placed with this key, as it was then.
+
+    Raises UnknownOrderError if there is none, and KeyReusedError if it was another.
+    """
     found = connection.execute(
         text("SELECT id, request_hash FROM orders WHERE idempotency_key = :key"), {"key": key}
     ).one_or_none()
     if found is None:
-        return None
+        raise UnknownOrderError("There is no such order.")
     if bytes(found.request_hash) != new.digest():
         raise KeyReusedError("This Idempotency-Key was used for another order: make a new key for each order.")
     return _as_placed(get(connection, found.id))

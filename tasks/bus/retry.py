@@ -4,10 +4,12 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+_RANDOM = random.SystemRandom()  # no fork has the same numbers as another
+
 
 def spread(longest: float, part: float = 1) -> float:
     """Give a pause with a random part (0 to 1) taken off, so that what waits together does not come back together."""
-    return longest * (1 - part * random.random())  # noqa: S311 - no secret
+    return longest * (1 - part * _RANDOM.random())
 
 
 class Permanent(Exception):

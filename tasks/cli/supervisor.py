@@ -63,7 +63,6 @@ class _Running:
 
     def start(self) -> "subprocess.Popen[bytes]":
         program = self.program
-
         with program.log.open("ab") as log:
             process = subprocess.Popen(
                 program.argv,
@@ -84,14 +83,13 @@ class _Running:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, number)
 
-    def died(self) -> str:
+    def died(self, code: int) -> str:
         """Note the death and when to start again: at once, but ever later (up to 5 s) if it never lived long."""
-        assert self.process  # noqa: S101 - for the type checker: only what ran can die
         lived = time.monotonic() - self.started
         self.signal_group(signal.SIGKILL)
         self.quick_deaths = self.quick_deaths + 1 if lived < 3 else 0
         self.start_at = time.monotonic() + (min(5, 0.25 * 2**self.quick_deaths) if self.quick_deaths else 0)
-        code, self.process = self.process.returncode, None
+        self.process = None
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
@@ -172,8 +170,8 @@ class Supervisor:
         if self._signals:
             raise Ended
         time.sleep(TICK)
-        for running in self._reap():
-            how = running.died()
+        for running, code in self._reap():
+            how = running.died(code)
             self._tell(f"{running.program.name} died ({how}) and is started again; see {running.program.log}")
         now = time.monotonic()
         for running in self._running.values():
@@ -187,8 +185,8 @@ class Supervisor:
             self._looked_at_logs = now
             _rotate(running.program.log for running in self._running.values())
 
-    def _reap(self) -> Iterator[_Running]:
-        """Take in every dead child: ours, which are given back, and the orphans that the kernel handed us."""
+    def _reap(self) -> Iterator[tuple[_Running, int]]:
+        """Take in every dead child: ours, given back with its exit code, and the orphans that the kernel handed us."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -202,7 +200,7 @@ class Supervisor:
             for running in self._running.values():
                 if running.process and running.process.pid == pid:
                     running.process.returncode = code
-                    yield running
+                    yield running, code
 
     def _end(self, stage: list[_Running]) -> None:
         """Ask a stage to end; kill what has not ended in time, or once the user asks a second time."""
@@ -217,8 +215,8 @@ class Supervisor:
                 hurry = self._signals > max(asked_before, 1)
                 if waited > (2 if hurry else running.program.patience):
                     running.signal_group(signal.SIGKILL)
-            for running in self._reap():
-                running.died()
+            for running, code in self._reap():
+                running.died(code)
             time.sleep(TICK / 2)
 
     def _sweep(self) -> None:

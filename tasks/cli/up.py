@@ -3,6 +3,7 @@
 import errno
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -113,7 +114,7 @@ def command(options: tuple[str, ...]) -> None:
     shop = settings()
     scale = scaled(options)
     console = Console(highlight=False)
-    say: Callable[[str], None] = lambda sentence: console.print(sentence, markup=False, soft_wrap=True)  # noqa: E731
+    say = partial(console.print, markup=False, soft_wrap=True)
     with only_one(shop) as (home, lock):
         check_ports(shop)
         shop = shop.model_copy(update={"home": home})

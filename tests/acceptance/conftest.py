@@ -30,7 +30,7 @@ QUICK = {
     "rate_limits": "off",
     "web_workers": 1,
 }
-ORDER = {
+ORDER: dict[str, Any] = {
     "customer": {"name": "Ada Lovelace", "phone": "+12125550101", "email": "ada@example.com"},
     "fulfilment": "delivery",
     "payment": "cash",

@@ -116,7 +116,8 @@ class Watch:
     @property
     def is_full(self) -> bool:
         """Whether so many watch already that there is no room for another."""
-        return sum(map(len, self._watchers.values())) >= MOST
+        with self._lock:
+            return sum(map(len, self._watchers.values())) >= MOST
 
     def _start(self) -> None:
         if self._started:

@@ -37,7 +37,7 @@ def settle(answers: Sequence[Answer], shop: UnitOfWork) -> None:
     """Keep what became of each message; one that is given up is told by e-mail instead, once."""
     write_down(shop, answers, message_for)
     parked = [answer for answer in answers if answer.state == "parked"]
-    told = given_up(shop, [answer.call.key for answer in parked])
+    told = given_up(shop, [answer.call.key for answer in parked]) if parked else set()
     for answer in parked:
         message = answer.call.draft
         if message and message.about == OrderReady.__name__ and message.key not in told:

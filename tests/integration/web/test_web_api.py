@@ -4,6 +4,7 @@ import json
 import re
 import threading
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -238,9 +239,10 @@ def test_where_too_many_watch_a_browser_is_told_how_it_stands_and_to_come_back(
 ) -> None:
     monkeypatch.setattr("web.live.MOST", 0)
     placed = post(site).get_json()["id"]
-    told = site.client.get(f"/api/orders/{placed}/stream").get_data(as_text=True)
-    assert '"status": "placed"' in told
-    assert told.endswith("retry: 5000\n\n")
+    with site.client.get(f"/api/orders/{placed}/stream", buffered=False) as answer:
+        how_it_stands, what_next = islice(answer.iter_encoded(), 2)
+    assert b'"status": "placed"' in how_it_stands
+    assert what_next == b"retry: 5000\n\n"
 
 
 def test_an_order_is_kept_in_no_cache(site: Site) -> None:

@@ -4,8 +4,9 @@ import sys
 from importlib import import_module
 
 from bench import backlog, job
-from domain import menu, orders
+from domain import menu, placing
 from domain.basket import price
+from domain.placing import Incoming
 from domain.settings import settings
 from tasks.database import database
 
@@ -16,7 +17,7 @@ def ours(number: int) -> None:
         card = menu.read(connection)
     for new in backlog.orders(number, card):
         with database().begin("bench") as work:
-            orders.place(work, new, card, settings())
+            placing.place(work, [Incoming(new, None, "bench")], card, settings())
 
 
 def peers(name: str, number: int) -> None:

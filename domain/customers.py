@@ -1,7 +1,9 @@
 """Customers, known by their telephone number."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
 from sqlalchemy import Connection, text
 from uuid_utils.compat import uuid7
 
@@ -17,27 +19,44 @@ class Contact:
     email: str | None = None
 
 
-# Both in one statement: each one costs more than what it does.
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A customer's id, and whether they were known before."""
+
+    id: str
+    returning: bool
+
+
+# Both in one statement: each one costs more than what it does. Sorted: two who add the same people must not deadlock.
 _FIND_OR_ADD = text("""
-WITH known AS (SELECT id FROM customers WHERE phone = :phone), added AS (
+WITH wanted AS (
+    SELECT * FROM json_to_recordset(CAST(:people AS json)) AS w (id text, phone text, name text, email text)
+), known AS (SELECT c.id, c.phone FROM customers c WHERE c.phone IN (SELECT phone FROM wanted)), added AS (
     INSERT INTO customers (id, phone, name, email, created_at)
-    SELECT :id, :phone, :name, :email, :now WHERE NOT EXISTS (SELECT FROM known)
-    ON CONFLICT (phone) DO NOTHING RETURNING id
+    SELECT w.id, w.phone, w.name, w.email, :now FROM wanted w
+    WHERE NOT EXISTS (SELECT FROM known WHERE known.phone = w.phone)
+    ORDER BY w.phone ON CONFLICT (phone) DO NOTHING RETURNING id, phone
 )
-SELECT id, true AS returning FROM known UNION ALL SELECT id, false FROM added
+SELECT id, phone, true AS returning FROM known UNION ALL SELECT id, phone, false FROM added
 """)
 
 
-def find_or_add(connection: Connection, contact: Contact) -> tuple[str, bool]:
-    """Give the id of the customer with this number, and whether they were known. Never changes a known one's name."""
-    values = {
-        "id": uuid7().hex,
-        "phone": contact.phone,
-        "name": contact.name,
-        "email": contact.email,
-        "now": clock.now(),
+def find_or_add(connection: Connection, contacts: Sequence[Contact]) -> list[Known]:
+    """Give the customer for each contact, by number. Never changes a known one's name."""
+    people = {
+        contact.phone: {"id": uuid7().hex, "phone": contact.phone, "name": contact.name, "email": contact.email}
+        for contact in reversed(contacts)  # of two with one number, the first names the customer
     }
-    found = connection.execute(_FIND_OR_ADD, values).one_or_none()
-    if found is None:  # somebody added them just now; a second look sees them
-        found = connection.execute(_FIND_OR_ADD, values).one()
-    return str(found.id), bool(found.returning)
+    found: dict[str, Known] = {}
+    while missing := [person for phone, person in people.items() if phone not in found]:
+        values = {"people": msgspec.json.encode(missing).decode(), "now": clock.now()}
+        for row in connection.execute(_FIND_OR_ADD, values):
+            found[row.phone] = Known(row.id, row.returning)
+        # Whom somebody else added just now, a second look sees.
+    met: set[str] = set()
+    customers = []
+    for contact in contacts:
+        known = found[contact.phone]
+        customers.append(Known(known.id, known.returning or contact.phone in met))
+        met.add(contact.phone)
+    return customers

@@ -1,18 +1,14 @@
 """Orders: pricing, placing, their states and who may change them. Saving one knows no kitchen, stock or message."""
 
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, text
 
-from domain.basket import InvalidOrderError, NewOrder, preparation_time, price
-from domain.customers import find_or_add
 from domain.events import (
     OrderCancelled,
     OrderCookingStarted,
@@ -25,8 +21,6 @@ from domain.events import (
 )
 from domain.kernel import clock
 from domain.kernel.unit_of_work import UnitOfWork
-from domain.menu import Menu
-from domain.settings import Settings
 
 E = TypeVar("E", bound=OrderEvent)
 
@@ -124,109 +118,9 @@ _COLUMNS = tuple(Order.__dataclass_fields__)
 _AS_PLACED = _COLUMNS[: _COLUMNS.index("cooking_at")]
 
 
-_INSERT = text("""
-INSERT INTO orders (id, customer_id, status, fulfilment, payment, name, phone, email, address, note, items,
-    subtotal, tax, total, currency, placed_at, estimated_ready_time, estimated_delivery_time,
-    idempotency_key, request_hash)
-VALUES (:id, :customer_id, 'placed', :fulfilment, :payment, :name, :phone, :email, :address, :note,
-    CAST(:items AS jsonb), :subtotal, :tax, :total, :currency, :placed_at, :estimated_ready_time,
-    :estimated_delivery_time, :key, :hash)
-ON CONFLICT (idempotency_key) DO NOTHING
-""")
-
-
-def place(
-    work: UnitOfWork, new: NewOrder, menu: Menu, settings: Settings, key: str | None = None
-) -> tuple[Order, bool]:
-    """Save an order and record that it was placed. Gives the order, and whether it is new.
-
-    With an idempotency key that was used for the same request, gives that order as it was first placed; parallel
-    requests wait for each other. Raises InvalidOrderError, or KeyReusedError where the key was another request's.
-    """
-    try:
-        items = price(new.lines, menu)
-    except InvalidOrderError:
-        if key:
-            with suppress(UnknownOrderError):  # what has sold out since was ordered in time
-                return _placed_before(work.connection, key, new), False
-        raise
-    customer_id, returning = find_or_add(work.connection, new.contact)
-    order = _new(new, items, customer_id, menu, settings)
-    row = {name: getattr(order, name) for name in _AS_PLACED if name != "items"}
-    added = work.connection.execute(
-        _INSERT,
-        row | {"items": msgspec.json.encode(items).decode(), "key": key, "hash": new.digest() if key else None},
-    )
-    if added.rowcount != 1:
-        return _placed_before(work.connection, str(key), new), False
-    work.record(_placed(order, returning))
-    return order, True
-
-
-def _new(new: NewOrder, items: tuple[OrderItem, ...], customer_id: str, menu: Menu, settings: Settings) -> Order:
-    """Make the order of what is asked for: its sums, and its estimated times."""
-    now = clock.now()
-    ready = now + preparation_time(items, menu, settings)
-    drive = timedelta(seconds=settings.drive_seconds) if new.fulfilment == "delivery" else timedelta()
-    subtotal = sum((item.unit_price * item.quantity for item in items), Decimal(0)).quantize(CENT)
-    tax = (subtotal * settings.tax_rate).quantize(CENT, ROUND_HALF_UP)
-    return Order(
-        id=secrets.token_hex(16),
-        customer_id=customer_id,
-        status="placed",
-        fulfilment=new.fulfilment,
-        payment=new.payment,
-        name=new.contact.name,
-        phone=new.contact.phone,
-        email=new.contact.email,
-        address=new.address,
-        note=new.note,
-        items=items,
-        subtotal=subtotal,
-        tax=tax,
-        total=subtotal + tax,
-        currency=settings.currency,
-        placed_at=now,
-        estimated_ready_time=ready,
-        estimated_delivery_time=ready + drive,
-    )
-
-
-def _placed(order: Order, returning: bool) -> OrderPlaced:
-    return OrderPlaced(
-        **order.contact,
-        items=order.items,
-        total_amount=order.total,
-        currency=order.currency,
-        fulfilment=order.fulfilment,
-        payment=order.payment,
-        delivery_address=order.address,
-        estimated_ready_time=order.estimated_ready_time,
-        estimated_delivery_time=order.estimated_delivery_time,
-        placed_at=order.placed_at,
-        returning_customer=returning,
-    )
-
-
-def _placed_before(connection: Connection, key: str, new: NewOrder) -> Order:
-    """Give the order that was placed with this key, as it was then.
-
-    Raises UnknownOrderError if there is none, and KeyReusedError if it was another.
-    """
-    found = connection.execute(
-        text("SELECT id, request_hash FROM orders WHERE idempotency_key = :key"), {"key": key}
-    ).one_or_none()
-    if found is None:
-        raise UnknownOrderError("There is no such order.")
-    if bytes(found.request_hash) != new.digest():
-        raise KeyReusedError("This Idempotency-Key was used for another order: make a new key for each order.")
-    return _as_placed(get(connection, found.id))
-
-
-def _as_placed(order: Order) -> Order:
-    """Give the order as the first answer showed it."""
-    first = {name: getattr(order, name) for name in _AS_PLACED}
-    return Order(**(first | {"status": "placed"}))
+def as_placed(order: Order) -> dict[str, Any]:
+    """Give the order's fields as they were when it was placed."""
+    return {name: getattr(order, name) for name in _AS_PLACED} | {"status": "placed"}
 
 
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM orders "

@@ -1,25 +1,28 @@
 """The counter: where this process takes orders. Holds the settings, the database and the menu."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TypeVar
 
 from flask import current_app
 from sqlalchemy.exc import DBAPIError
 
-from domain import orders
 from domain.basket import NewOrder
 from domain.database import connect
 from domain.kernel.failpoint import FailPoint
 from domain.kernel.unit_of_work import Database, UnitOfWork, is_conflict
 from domain.menu import CachedMenu, Menu
-from domain.orders import Order
+from domain.placing import Incoming, Outcome, Placed, place
 from domain.settings import Settings
 from tasks.bus.retry import spread
 from web.live import Watch
+from web.till import NotTogetherError, Till
 
 TRIES = 5
+
+# Whom one order waits for, all that share its transaction would wait for: it is tried again alone.
+_WAIT_FOR_NOBODY = "SET LOCAL lock_timeout = '200ms'"
 
 _CHANGED = FailPoint("web.changed")
 _COMMITTED = FailPoint("web.committed")
@@ -34,6 +37,7 @@ class Counter:
         self.settings = settings
         self.watch = Watch(settings, lambda: self.database)
         self._menu = CachedMenu()
+        self._till = Till(self._place_together)
 
     @cached_property
     def database(self) -> Database:
@@ -45,16 +49,30 @@ class Counter:
         with self.database.read() as connection:
             return self._menu.get(connection)
 
-    def place(self, new: NewOrder, correlation_id: str, key: str | None = None) -> tuple[Order, bool]:
-        """Save an order; see domain.orders.place."""
-        return self.change(
-            correlation_id,
-            lambda work: orders.place(work, new, self._menu.get(work.connection), self.settings, key),
-        )
+    def place(self, new: NewOrder, correlation_id: str, key: str | None = None) -> Placed:
+        """Save an order, in a rush together with others. Raises InvalidOrderError or KeyReusedError."""
+        incoming = Incoming(new, key, correlation_id)
+        try:
+            return self._till.place(incoming)
+        except NotTogetherError:
+            (outcome,) = self.change(correlation_id, lambda work: self._place(work, [incoming]))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
-    def change(self, correlation_id: str, step: Callable[[UnitOfWork], T]) -> T:
+    def _place_together(self, incoming: Sequence[Incoming]) -> Sequence[Outcome]:
+        def step(work: UnitOfWork) -> Sequence[Outcome]:
+            work.run(_WAIT_FOR_NOBODY)
+            return self._place(work, incoming)
+
+        return self.change(incoming[0].correlation_id, step, tries=1)
+
+    def _place(self, work: UnitOfWork, incoming: Sequence[Incoming]) -> Sequence[Outcome]:
+        return place(work, incoming, self._menu.get(work.connection), self.settings)
+
+    def change(self, correlation_id: str, step: Callable[[UnitOfWork], T], tries: int = TRIES) -> T:
         """Run a step in a transaction, again when another transaction was in its way."""
-        for tried in range(1, TRIES + 1):
+        for tried in range(1, tries + 1):
             try:
                 with self.database.begin(correlation_id) as work:
                     done = step(work)
@@ -62,7 +80,7 @@ class Counter:
                 _COMMITTED.reach()
                 return done
             except DBAPIError as error:
-                if tried == TRIES or not is_conflict(error):
+                if tried == tries or not is_conflict(error):
                     raise
                 time.sleep(spread(0.01 * 2**tried))
         raise AssertionError("The last try returns or raises.")

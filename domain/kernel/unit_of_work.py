@@ -73,16 +73,25 @@ class UnitOfWork:
         """Run one SQL statement and give the first column of every row."""
         return list(self.run(sql, **values).scalars().all())
 
-    def insert(self, table: str, rows: Sequence[Mapping[str, Any]], on_conflict: str = "DO NOTHING") -> None:
-        """Insert rows, all with the same columns, in one statement."""
+    def insert(
+        self,
+        table: str,
+        rows: Sequence[Mapping[str, Any]],
+        on_conflict: str = "DO NOTHING",
+        *,
+        returning: str | None = None,
+    ) -> Sequence[Any]:
+        """Insert rows, all with the same columns, in one statement; gives the column ``returning`` of those written."""
         if not rows:
-            return
+            return []
         columns = ", ".join(rows[0])
-        self.run(
+        found = self.run(
             f"INSERT INTO {table} ({columns}) SELECT {columns}"
-            f" FROM json_populate_recordset(CAST(NULL AS {table}), CAST(:rows AS json)) ON CONFLICT {on_conflict}",
+            f" FROM json_populate_recordset(CAST(NULL AS {table}), CAST(:rows AS json)) ON CONFLICT {on_conflict}"
+            + (f" RETURNING {returning}" if returning else ""),
             rows=msgspec.json.encode(rows).decode(),
         )
+        return found.scalars().all() if returning else []
 
     def locks(self, table: str) -> None:
         """Announce that the next statement locks rows of this table, all that will be changed, sorted by key.
@@ -95,10 +104,11 @@ class UnitOfWork:
             raise LockOrderError(f"{table} must be locked before {held}: lock everything first, in the declared order.")
         self._locked = rank
 
-    def record(self, event: Event, because: Event | None = None) -> UUID:
+    def record(self, event: Event, because: Event | None = None, *, correlation_id: str | None = None) -> UUID:
         """Record what happened; it is appended to its stream, and delivered, if the transaction commits.
 
-        Its cause is the event of the batch named by ``because``, else the one about the same thing, else the last.
+        Its cause is the event of the batch named by ``because``, else the one about the same thing, else the last. What
+        has no cause bears ``correlation_id``, or the work's own.
         """
         if because is not None:
             cause: Recorded[Event] | None = self._recorded[id(because)]
@@ -107,7 +117,7 @@ class UnitOfWork:
         pending = log.Pending(
             event,
             uuid_utils.compat.uuid7(),
-            cause.correlation_id if cause else self._correlation_id,
+            cause.correlation_id if cause else correlation_id or self._correlation_id,
             cause.id if cause else None,
             (cause.traceparent if cause else None) or self._traceparent,
         )

@@ -129,7 +129,7 @@ def replay(
 class _Rehearsal(UnitOfWork):
     """A unit of work that neither records nor postpones."""
 
-    def record(self, event: Event, because: Event | None = None) -> NoReturn:
+    def record(self, event: Event, because: Event | None = None, *, correlation_id: str | None = None) -> NoReturn:
         raise ReplayError(f"It records {type(event).__name__}: what records events is no read model.")
 
     def postpone(self, event: Event, until: datetime, *, by_retry: bool = False) -> NoReturn:

@@ -17,6 +17,7 @@ from domain.events import catalogue
 from domain.kernel import clock
 from domain.kernel.unit_of_work import Database
 from domain.orders import Order
+from domain.placing import Incoming, Outcome, place
 from domain.settings import settings
 from tasks.bus import inline, outbox, subscriptions
 from tasks.bus.inside import InsideRunner
@@ -102,10 +103,16 @@ class Shop:
             "lines": lines
             or (Line(pizza="margherita", size="large", quantity=1), Line(pizza="diavola", size="medium", quantity=1)),
         }
-        new = NewOrder(**(given | changes))
-        with self.database.begin(f"test-{uuid4().hex}") as work:
-            order, _ = orders.place(work, new, menu.read(work.connection), settings(), key)
+        (outcome,) = self.orders(Incoming(NewOrder(**(given | changes)), key, f"test-{uuid4().hex}"))
+        if isinstance(outcome, Exception):
+            raise outcome
+        order, _ = outcome
         return order
+
+    def orders(self, *incoming: Incoming) -> list[Outcome]:
+        """Place orders together."""
+        with self.database.begin("test") as work:
+            return place(work, incoming, menu.read(work.connection), settings())
 
     def drain(self) -> None:
         """Deliver everything that is due, and what comes of it."""

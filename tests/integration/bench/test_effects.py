@@ -7,8 +7,9 @@ from sqlalchemy import text
 
 from bench import backlog, effects, job
 from bench.peers import straight
-from domain import menu, orders
+from domain import menu, placing
 from domain.basket import price
+from domain.placing import Incoming
 from domain.settings import settings
 from tests.integration.conftest import Shop
 
@@ -53,7 +54,7 @@ def test_the_pipeline_leaves_what_is_demanded(stocked: Shop) -> None:
         card = menu.read(connection)
     for new in backlog.orders(ORDERS, card):
         with stocked.database.begin("test") as work:
-            orders.place(work, new, card, settings())
+            placing.place(work, [Incoming(new, None, "test")], card, settings())
     stocked.drain()
 
     assert mistakes(stocked) == []

@@ -4,12 +4,15 @@ import json
 import re
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
+import psycopg
 import pytest
 from werkzeug.test import TestResponse
 
+from tests.conftest import until
 from tests.integration.web.conftest import Site
 
 pytestmark = pytest.mark.integration
@@ -128,6 +131,21 @@ def test_a_key_is_good_for_one_order(site: Site) -> None:
     assert other.status_code == 422
     assert other.get_json()["errors"][0]["field"] == "Idempotency-Key"
     assert site.saved() == ONE
+
+
+def test_an_order_that_must_wait_for_another_transaction_holds_up_nobody_else(site: Site) -> None:
+    with psycopg.connect(site.url) as stuck, ThreadPoolExecutor(1) as person:
+        stuck.execute("INSERT INTO customers (id, phone, name, created_at) VALUES ('c', '+12025550123', 'Ada', now())")
+        waiting = person.submit(post, site)
+        until(lambda: site.rows("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"), 10)
+        for number in range(3):
+            other = post(site, ORDER | {"customer": {"name": "Other", "phone": f"+1 212 555 010{number}"}})
+            assert other.status_code == 201
+        assert not waiting.done()
+        stuck.commit()
+        assert waiting.result(10).status_code == 201
+    assert site.rows("SELECT count(*) FROM orders") == [(4,)]
+    assert site.rows("SELECT data ->> 'returning_customer' FROM events ORDER BY position DESC LIMIT 1") == [("true",)]
 
 
 def test_fifty_parallel_posts_with_one_key_make_one_order(site: Site) -> None:

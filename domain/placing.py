@@ -1,0 +1,132 @@
+"""Placing orders: each is saved with the event that tells of it, as many in a transaction as come together."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import ROUND_HALF_UP, Decimal
+
+from sqlalchemy import Connection, text
+
+from domain.basket import InvalidOrderError, NewOrder, preparation_time, price
+from domain.customers import find_or_add
+from domain.events import OrderItem, OrderPlaced
+from domain.kernel import clock
+from domain.kernel.unit_of_work import UnitOfWork
+from domain.menu import Menu
+from domain.orders import CENT, KeyReusedError, Order, UnknownOrderError, as_placed, get
+from domain.settings import Settings
+
+Placed = tuple[Order, bool]
+"""An order, and whether it is new."""
+Outcome = Placed | InvalidOrderError | KeyReusedError
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """What somebody asks for, with the idempotency key and the correlation of the asking."""
+
+    new: NewOrder
+    key: str | None
+    correlation_id: str
+
+
+def place(work: UnitOfWork, incoming: Sequence[Incoming], menu: Menu, settings: Settings) -> list[Outcome]:
+    """Save orders and record that they were placed. Gives for each the order, or why it cannot be.
+
+    With an idempotency key that was used for the same request, gives that order as it was first placed; parallel
+    requests wait for each other. InvalidOrderError stands for what cannot be ordered, KeyReusedError for a key that was
+    another request's.
+    """
+    outcomes: dict[int, Outcome] = {}
+    items: dict[int, tuple[OrderItem, ...]] = {}
+    for number, asked in enumerate(incoming):
+        try:
+            items[number] = price(asked.new.lines, menu)
+        except InvalidOrderError as invalid:  # but what has sold out since it was placed was ordered in time
+            outcomes[number] = _placed_before(work.connection, asked) or invalid
+    customers = find_or_add(work.connection, [incoming[number].new.contact for number in items])
+    drafts = {
+        number: _draft(incoming[number].new, items[number], customer.id, menu, settings)
+        for number, customer in zip(items, customers, strict=True)
+    }
+    added = _insert(work, [(draft, incoming[number]) for number, draft in drafts.items()])
+    for (number, draft), customer in zip(drafts.items(), customers, strict=True):
+        if draft.id in added:
+            work.record(_placed(draft, customer.returning), correlation_id=incoming[number].correlation_id)
+            outcomes[number] = draft, True
+        elif before := _placed_before(work.connection, incoming[number]):
+            outcomes[number] = before
+        else:
+            raise UnknownOrderError("There is no such order.")
+    return [outcomes[number] for number in range(len(incoming))]
+
+
+def _draft(new: NewOrder, items: tuple[OrderItem, ...], customer_id: str, menu: Menu, settings: Settings) -> Order:
+    """Make the order of what is asked for: its sums, and its estimated times."""
+    now = clock.now()
+    ready = now + preparation_time(items, menu, settings)
+    drive = timedelta(seconds=settings.drive_seconds) if new.fulfilment == "delivery" else timedelta()
+    subtotal = sum((item.unit_price * item.quantity for item in items), Decimal(0)).quantize(CENT)
+    tax = (subtotal * settings.tax_rate).quantize(CENT, ROUND_HALF_UP)
+    return Order(
+        id=secrets.token_hex(16),
+        customer_id=customer_id,
+        status="placed",
+        fulfilment=new.fulfilment,
+        payment=new.payment,
+        name=new.contact.name,
+        phone=new.contact.phone,
+        email=new.contact.email,
+        address=new.address,
+        note=new.note,
+        items=items,
+        subtotal=subtotal,
+        tax=tax,
+        total=subtotal + tax,
+        currency=settings.currency,
+        placed_at=now,
+        estimated_ready_time=ready,
+        estimated_delivery_time=ready + drive,
+    )
+
+
+def _insert(work: UnitOfWork, drafts: Sequence[tuple[Order, Incoming]]) -> set[str]:
+    """Save drafts whose key is new; gives their ids. Sorted by key: two who save the same keys must not deadlock."""
+    rows = [as_placed(order) | _key(asked) for order, asked in sorted(drafts, key=lambda draft: draft[1].key or "")]
+    return set(work.insert("orders", rows, "(idempotency_key) DO NOTHING", returning="id"))
+
+
+def _key(asked: Incoming) -> dict[str, str | None]:
+    digest = f"\\x{asked.new.digest().hex()}" if asked.key else None
+    return {"idempotency_key": asked.key, "request_hash": digest}
+
+
+def _placed_before(connection: Connection, asked: Incoming) -> Placed | KeyReusedError | None:
+    """Give the order that was placed with this key, as it was then, or KeyReusedError if it was another."""
+    if asked.key is None:
+        return None
+    found = connection.execute(
+        text("SELECT id, request_hash FROM orders WHERE idempotency_key = :key"), {"key": asked.key}
+    ).one_or_none()
+    if found is None:
+        return None
+    if bytes(found.request_hash) != asked.new.digest():
+        return KeyReusedError("This Idempotency-Key was used for another order: make a new key for each order.")
+    return Order(**as_placed(get(connection, found.id))), False
+
+
+def _placed(order: Order, returning: bool) -> OrderPlaced:
+    return OrderPlaced(
+        **order.contact,
+        items=order.items,
+        total_amount=order.total,
+        currency=order.currency,
+        fulfilment=order.fulfilment,
+        payment=order.payment,
+        delivery_address=order.address,
+        estimated_ready_time=order.estimated_ready_time,
+        estimated_delivery_time=order.estimated_delivery_time,
+        placed_at=order.placed_at,
+        returning_customer=returning,
+    )

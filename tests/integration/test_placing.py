@@ -1,0 +1,66 @@
+"""Orders that share a transaction: each is saved as if it had come alone."""
+
+import pytest
+
+from domain.basket import InvalidOrderError, Line, NewOrder
+from domain.customers import Contact
+from domain.orders import KeyReusedError, Order
+from domain.placing import Incoming, Outcome
+from tests.integration.conftest import Shop
+
+pytestmark = pytest.mark.integration
+
+
+def asked(number: int, *, phone: int | None = None, key: str | None = None, pizza: str = "margherita") -> Incoming:
+    new = NewOrder(
+        contact=Contact(f"Guest {number}", f"+1212555{number if phone is None else phone:04}"),
+        fulfilment="pickup",
+        payment="cash",
+        lines=(Line(pizza=pizza, size="medium", quantity=1),),
+    )
+    return Incoming(new, key, f"correlation-{number}")
+
+
+def orders_of(outcomes: list[Outcome]) -> list[Order]:
+    found = []
+    for outcome in outcomes:
+        assert not isinstance(outcome, Exception)
+        found.append(outcome[0])
+    return found
+
+
+def test_each_has_its_own_event_stream_and_correlation(shop: Shop) -> None:
+    placed = orders_of(shop.orders(*(asked(number) for number in range(5))))
+    assert len({order.customer_id for order in placed}) == 5
+    assert shop.rows("SELECT stream, sequence, correlation_id FROM events ORDER BY position") == [
+        (f"order-{order.id}", 1, f"correlation-{number}") for number, order in enumerate(placed)
+    ]
+    assert shop.value("SELECT count(*) FROM outbox") == 5
+    assert [order.name for order in placed] == [f"Guest {number}" for number in range(5)]
+
+
+def test_of_two_with_one_number_the_second_is_a_returning_customer(shop: Shop) -> None:
+    first, second = orders_of(shop.orders(asked(1, phone=7), asked(2, phone=7)))
+    assert first.customer_id == second.customer_id
+    assert shop.rows("SELECT stream, data ->> 'returning_customer' FROM events ORDER BY position") == [
+        (f"order-{first.id}", "false"),
+        (f"order-{second.id}", "true"),
+    ]
+    assert shop.rows("SELECT name FROM customers") == [("Guest 1",)]
+
+
+def test_of_two_with_one_key_one_is_saved_and_both_get_it(shop: Shop) -> None:
+    outcomes = shop.orders(asked(1, key="k"), asked(2), asked(1, key="k"))
+    first, other, again = orders_of(outcomes)
+    assert first == again != other
+    assert outcomes[2] == (first, False)
+    assert shop.value("SELECT count(*) FROM orders") == shop.value("SELECT count(*) FROM events") == 2
+
+
+def test_what_speaks_against_one_does_not_touch_the_others(shop: Shop) -> None:
+    shop.orders(asked(1, key="k"))
+    fine, unknown, reused, last = shop.orders(asked(2), asked(3, pizza="calzone"), asked(4, key="k"), asked(5))
+    assert isinstance(unknown, InvalidOrderError)
+    assert isinstance(reused, KeyReusedError)
+    assert len(orders_of([fine, last])) == 2
+    assert shop.value("SELECT count(*) FROM orders") == shop.value("SELECT count(*) FROM events") == 3

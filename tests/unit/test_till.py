@@ -1,0 +1,165 @@
+"""The till: those who come at the same time are saved together."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import cast
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from domain.basket import InvalidOrderError, NewOrder
+from domain.customers import Contact
+from domain.orders import Order
+from domain.placing import Incoming, Outcome
+from tests.conftest import until
+from web import till
+from web.till import NotTogetherError, Till
+
+pytestmark = pytest.mark.unit
+
+
+class Saving:
+    """Saves nothing, once it is let; gives an order for each key."""
+
+    def __init__(self, outcomes: Callable[[Sequence[Incoming]], Sequence[Outcome] | None] = lambda _: None) -> None:
+        self.batches: list[str] = []
+        self.go = threading.Event()
+        self._outcomes = outcomes
+
+    def __call__(self, incoming: Sequence[Incoming]) -> Sequence[Outcome]:
+        self.batches.append("".join(str(asked.key) for asked in incoming))
+        assert self.go.wait(10)
+        return self._outcomes(incoming) or [(order_of(str(asked.key)), True) for asked in incoming]
+
+
+@cache
+def order_of(key: str) -> Order:
+    """Give the order that is saved for a key."""
+    return cast(Order, f"the order {key}")
+
+
+def asked(key: str) -> Incoming:
+    new = NewOrder(contact=Contact("Ada", "+12125550101"), fulfilment="pickup", payment="cash", lines=())
+    return Incoming(new, key, f"correlation of {key}")
+
+
+def all_at_once(saving: Saving, keys: str) -> list[object]:
+    """Have the first come alone and the others while it is being saved; gives what each got."""
+    one = Till(saving)
+
+    def come(key: str) -> object:
+        try:
+            order, _ = one.place(asked(key))
+        except Exception as error:
+            return error
+        return order
+
+    with ThreadPoolExecutor(len(keys)) as people:
+        first = people.submit(come, keys[0])
+        until(lambda: saving.batches, 5)
+        others = [people.submit(come, key) for key in keys[1:]]
+        until(lambda: len(one._waiting) == len(others), 5)
+        saving.go.set()
+        return [someone.result(10) for someone in (first, *others)]
+
+
+def test_who_comes_alone_is_saved_alone() -> None:
+    saving = Saving()
+    saving.go.set()
+    one = Till(saving)
+    for key in "ab":
+        assert one.place(asked(key))[0] is order_of(key)
+    assert saving.batches == ["a", "b"]
+
+
+def test_those_who_come_while_one_is_saved_are_saved_together_and_each_gets_their_own() -> None:
+    saving = Saving()
+    assert all_at_once(saving, "abcdefgh") == [order_of(key) for key in "abcdefgh"]
+    assert [len(batch) for batch in saving.batches] == [1, 7]
+
+
+def test_no_transaction_is_larger_than_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(till, "MOST", 3)
+    saving = Saving()
+    assert all_at_once(saving, "abcdefgh") == [order_of(key) for key in "abcdefgh"]
+    assert [len(batch) for batch in saving.batches] == [1, 3, 3, 1]
+
+
+def test_in_a_rush_it_waits_a_moment_for_as_many_as_came_last_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(till, "PATIENCE", 10)
+    saving = Saving()
+    saving.go.set()
+    one = Till(saving)
+    one._last = 3
+    with ThreadPoolExecutor(3) as people:
+        first, second = people.submit(one.place, asked("a")), people.submit(one.place, asked("b"))
+        until(lambda: len(one._waiting) == 2, 5)
+        assert not first.done()
+        assert one.place(asked("c"))[0] is order_of("c")
+        assert {first.result(5)[0], second.result(5)[0]} == {order_of("a"), order_of("b")}
+    assert [len(batch) for batch in saving.batches] == [3]
+
+
+def test_what_speaks_against_one_order_is_its_own_trouble() -> None:
+    def refuse(incoming: Sequence[Incoming]) -> Sequence[Outcome]:
+        return [
+            InvalidOrderError({"items": "Sold out."}) if each.key == "d" else (order_of(str(each.key)), True)
+            for each in incoming
+        ]
+
+    *fine, refused, last = all_at_once(Saving(refuse), "abcde")
+    assert [*fine, last] == [order_of(key) for key in "abce"]
+    assert isinstance(refused, InvalidOrderError)
+
+
+def test_where_something_is_in_the_way_all_that_shared_the_transaction_are_told_to_go_alone() -> None:
+    def fail(incoming: Sequence[Incoming]) -> None:
+        if any(each.key == "d" for each in incoming):
+            raise ValueError("d cannot be saved")
+
+    first, *others = all_at_once(Saving(fail), "abcde")
+    assert first == order_of("a")
+    assert {type(other) for other in others} == {NotTogetherError}
+
+
+def test_a_database_that_is_away_is_everybodys_trouble_for_it_may_have_committed() -> None:
+    def fail(incoming: Sequence[Incoming]) -> None:
+        if len(incoming) > 1:
+            raise OperationalError("COMMIT", None, OSError("gone"), connection_invalidated=True)
+
+    first, *others = all_at_once(Saving(fail), "abcd")
+    assert first == order_of("a")
+    assert {type(other) for other in others} == {OperationalError}
+
+
+def test_if_whoever_saves_is_stopped_nobody_waits_for_ever() -> None:
+    class StoppedError(BaseException):
+        """As gevent stops a worker's greenlet."""
+
+    def stop(incoming: Sequence[Incoming]) -> None:
+        if len(incoming) == 3:
+            raise StoppedError
+
+    one = Till(saving := Saving(stop))
+    outcomes: list[str] = []
+
+    def come(key: str) -> None:
+        try:
+            one.place(asked(key))
+            outcomes.append("saved")
+        except BaseException as error:
+            outcomes.append(type(error).__name__)
+
+    people = [threading.Thread(target=come, args=(key,)) for key in "abcd"]
+    people[0].start()
+    until(lambda: saving.batches, 5)
+    for person in people[1:]:
+        person.start()
+    until(lambda: len(one._waiting) == 3, 5)
+    saving.go.set()
+    for person in people:
+        person.join(10)
+    assert sorted(outcomes) == ["AbandonedError", "AbandonedError", "StoppedError", "saved"]
+    assert one.place(asked("e"))[0] is order_of("e")

@@ -23,7 +23,7 @@ _FIRST, _LAST = 2_000_000, 9_999_999  # the seven digits that a number in New Yo
 class Connection(asyncio.Protocol):
     """Asks one thing at a time; ``answered`` is given each answer's status, ``lost`` called if the server hangs up."""
 
-    def __init__(self, answered: Callable[["Connection", int], None], lost: Callable[[], None]) -> None:
+    def __init__(self, answered: Callable[["Connection", int], None], lost: Callable[["Connection"], None]) -> None:
         self.asked_at = 0.0
         self._answered = answered
         self._lost = lost
@@ -35,7 +35,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._lost()
+        self._lost(self)
 
     def ask(self, request: bytes, at: float) -> None:
         """Send a request whose time began at ``at``."""

@@ -97,8 +97,10 @@ class Load:
         else:
             self.refused += 1
 
-    def _lost(self) -> None:
-        if not self._ended:
+    def _lost(self, connection: Connection) -> None:
+        if connection in self._idle:  # a server may end one that has long not been used
+            self._idle.remove(connection)
+        elif not self._ended:
             raise SystemExit("The server hung up.")
 
 

@@ -73,12 +73,11 @@ class Dispatch:
         )
 
     def _arrived(self, work: UnitOfWork, now: datetime) -> Sequence[Row[tuple[str, str]]]:
-        """End the tours that are over; their drivers are free again."""
+        """End the tours that are over, pickups with them; their drivers are free again."""
         return work.run(
             "UPDATE tours SET state = 'delivered', delivered_at = :now"
-            " WHERE order_id IN (SELECT order_id FROM tours WHERE due_at <= :now"
-            "   AND (state = 'out' OR (state = 'waiting' AND fulfilment = 'pickup'))"
-            "   ORDER BY order_id FOR UPDATE SKIP LOCKED)"
+            " WHERE order_id = ANY(ARRAY(SELECT order_id FROM tours WHERE state <> 'delivered' AND due_at <= :now"
+            "   ORDER BY order_id FOR UPDATE SKIP LOCKED))"
             " RETURNING order_id",
             now=now,
         ).all()

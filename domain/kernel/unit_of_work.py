@@ -24,13 +24,20 @@ from domain.kernel.event import Event, Recorded
 _logger = structlog.get_logger(__name__)
 
 # A frozen or vanished process must free its locks by itself: transaction_timeout exists from PostgreSQL 17 on.
-# Plans are made anew each time: one kept from when a table was small would scan it as long as the session lives.
+# Plans are kept. One that was made while its table was small must do when it is large, so none may read a table whole:
+# see docs/decisions/0018.
 _SESSION = (
-    "-c timezone=UTC -c plan_cache_mode=force_custom_plan -c idle_in_transaction_session_timeout=15s"
+    "-c timezone=UTC -c enable_seqscan=off -c idle_in_transaction_session_timeout=15s"
     " -c transaction_timeout=35s -c lock_timeout=5s"
 )
 # 100,000 orders are more than the time and the memory that a handler's transaction is meant for.
-_LONG_READ = {"transaction_timeout": "0", "idle_in_transaction_session_timeout": "0", "work_mem": "128MB"}
+_LONG_READ = {
+    "transaction_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "work_mem": "128MB",
+    "enable_seqscan": "on",
+    "plan_cache_mode": "force_custom_plan",
+}
 FRESH_SECONDS = 1.0
 """For so long after its use a connection is taken to be alive."""
 _CONFLICTS = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available

@@ -111,9 +111,11 @@ def answered(connection: Connection, handler: str, results: Mapping[int, Any]) -
                 " claimed_until = NULL, result = r.result"
                 " FROM json_to_recordset(CAST(:results AS json)) AS r (position bigint, result jsonb)"
                 " WHERE d.position = r.position AND d.handler = :handler"
+                " AND d.position = ANY(CAST(:positions AS bigint[]))"
             ),
             {
                 "handler": handler,
+                "positions": _array(results),
                 "results": msgspec.json.encode(
                     [{"position": position, "result": result} for position, result in results.items()]
                 ).decode(),

@@ -1,0 +1,95 @@
+"""PostgreSQL's plans are kept: one that was made while its table was small must do when it is large."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import event
+
+from domain import orders
+from tasks.bus import sweep
+from tests.integration.conftest import Shop
+
+pytestmark = pytest.mark.integration
+
+PARAMETER = re.compile(r"%\((\w+)\)s((?:::\w+(?:\[\])?)?)")
+SMALL = frozenset({"sizes", "prices", "pizzas", "toppings", "recipes", "ingredients", "suppliers", "drivers"})
+SMALL |= {"switches", "subscriptions", "paces", "outbox"}  # the outbox is emptied all the time
+
+
+@pytest.fixture
+def statements(shop: Shop) -> Iterator[dict[str, None]]:
+    """Every statement that is run on the shop's database, in the order of their first time."""
+    seen: dict[str, None] = {}
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        seen[statement] = None
+
+    event.listen(shop.database.engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(shop.database.engine, "before_cursor_execute", note)
+
+
+def numbered(statement: str) -> str:
+    """Write a statement's parameters as PostgreSQL does."""
+    names = list(dict.fromkeys(name for name, _ in PARAMETER.findall(statement)))
+    return PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}{found[2]}", statement).replace("%%", "%")
+
+
+def nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from nodes(below)
+
+
+def whole_reads(session: psycopg.Connection[Any], statement: str) -> list[str]:
+    """Name what a statement reads from end to end, of tables that grow: the table, or an index of all its rows."""
+    explained = session.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {numbered(statement)}".encode()).fetchone()
+    assert explained
+    found = []
+    for node in nodes(explained[0][0]["Plan"]):
+        if node["Node Type"] == "Seq Scan" and node["Relation Name"] not in SMALL:
+            found.append(node["Relation Name"])
+        if "Index Name" in node:
+            table, first, is_partial = index(session, node["Index Name"])
+            if table not in SMALL and not is_partial and first not in re.findall(r"\w+", node.get("Index Cond", "")):
+                found.append(node["Index Name"])
+    return found
+
+
+def index(session: psycopg.Connection[Any], name: str) -> tuple[str, str, bool]:
+    """Give an index's table, its first column, and whether it holds only some of the rows."""
+    row = session.execute(
+        "SELECT i.indrelid::regclass::text, a.attname, i.indpred IS NOT NULL FROM pg_index i JOIN pg_attribute a"
+        " ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] WHERE i.indexrelid = %s::regclass",
+        [name],
+    ).fetchone()
+    assert row
+    return row[0], row[1], row[2]
+
+
+def test_no_statement_of_an_orders_way_reads_a_table_that_grows_from_end_to_end(
+    shop: Shop, statements: dict[str, None]
+) -> None:
+    delivered = shop.order(key="k")
+    pickup = shop.order(fulfilment="pickup", address=None)
+    cancelled = shop.order()
+    shop.order(key="k")
+    with shop.database.begin("test") as work:
+        orders.cancel(work, cancelled.id, "No.", "customer")
+    shop.drain()
+    sweep.lost(shop.database.engine, {"sms": None})
+    assert shop.status(delivered) == shop.status(pickup) == "delivered"
+
+    options = "-c enable_seqscan=off"
+    with psycopg.connect(shop.url, options=options, autocommit=True) as session:
+        found = {
+            " ".join(statement.split()): whole
+            for statement in statements
+            if statement.startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "("))
+            and (whole := whole_reads(session, statement))
+        }
+    assert len(statements) > 50
+    assert found == {}

@@ -71,10 +71,11 @@ class Till:
 
     def _serve(self) -> None:
         """Save the orders of all who wait, oneself first."""
-        self._gather()
-        batch = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
-        self._last = len(batch)
+        batch = [self._waiting.popleft()]
         try:
+            self._gather()
+            batch += [self._waiting.popleft() for _ in range(min(MOST - 1, len(self._waiting)))]
+            self._last = len(batch)
             for each, outcome in zip(batch, self._outcomes([each.incoming for each in batch]), strict=True):
                 each.outcome = outcome
         finally:  # even where this one is stopped in the middle, nobody may wait for ever
@@ -93,5 +94,5 @@ class Till:
         """Let those come along who are just being read; in a rush, as many as last time."""
         time.sleep(0)
         until = time.monotonic() + PATIENCE
-        while len(self._waiting) < self._last and time.monotonic() < until:
+        while 1 + len(self._waiting) < self._last and time.monotonic() < until:
             time.sleep(_NAP)

@@ -94,8 +94,10 @@ def test_in_a_rush_it_waits_a_moment_for_as_many_as_came_last_time(monkeypatch: 
     one = Till(saving)
     one._last = 3
     with ThreadPoolExecutor(3) as people:
-        first, second = people.submit(one.place, asked("a")), people.submit(one.place, asked("b"))
-        until(lambda: len(one._waiting) == 2, 5)
+        first = people.submit(one.place, asked("a"))
+        until(lambda: one._saving and not one._waiting, 5)
+        second = people.submit(one.place, asked("b"))
+        until(lambda: len(one._waiting) == 1, 5)
         assert not first.done()
         assert one.place(asked("c"))[0] is order_of("c")
         assert {first.result(5)[0], second.result(5)[0]} == {order_of("a"), order_of("b")}
@@ -134,32 +136,44 @@ def test_a_database_that_is_away_is_everybodys_trouble_for_it_may_have_committed
     assert {type(other) for other in others} == {OperationalError}
 
 
-def test_if_whoever_saves_is_stopped_nobody_waits_for_ever() -> None:
-    class StoppedError(BaseException):
-        """As gevent stops a worker's greenlet."""
+class StoppedError(BaseException):
+    """As gevent stops a worker's greenlet."""
 
+
+def come(one: Till, key: str) -> str:
+    try:
+        one.place(asked(key))
+    except BaseException as error:
+        return type(error).__name__
+    return "saved"
+
+
+def test_if_whoever_saves_is_stopped_nobody_waits_for_ever() -> None:
     def stop(incoming: Sequence[Incoming]) -> None:
         if len(incoming) == 3:
             raise StoppedError
 
     one = Till(saving := Saving(stop))
-    outcomes: list[str] = []
+    with ThreadPoolExecutor(4) as people:
+        outcomes = [people.submit(come, one, "a")]
+        until(lambda: saving.batches, 5)
+        outcomes += [people.submit(come, one, key) for key in "bcd"]
+        until(lambda: len(one._waiting) == 3, 5)
+        saving.go.set()
+        found = sorted(outcome.result(10) for outcome in outcomes)
+    assert found == ["AbandonedError", "AbandonedError", "StoppedError", "saved"]
+    assert come(one, "e") == "saved"
 
-    def come(key: str) -> None:
-        try:
-            one.place(asked(key))
-            outcomes.append("saved")
-        except BaseException as error:
-            outcomes.append(type(error).__name__)
 
-    people = [threading.Thread(target=come, args=(key,)) for key in "abcd"]
-    people[0].start()
-    until(lambda: saving.batches, 5)
-    for person in people[1:]:
-        person.start()
-    until(lambda: len(one._waiting) == 3, 5)
+def test_if_whoever_waits_for_others_is_stopped_the_next_one_saves(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop() -> None:
+        raise StoppedError
+
+    saving = Saving()
     saving.go.set()
-    for person in people:
-        person.join(10)
-    assert sorted(outcomes) == ["AbandonedError", "AbandonedError", "StoppedError", "saved"]
-    assert one.place(asked("e"))[0] is order_of("e")
+    one = Till(saving)
+    with monkeypatch.context() as patched:
+        patched.setattr(one, "_gather", stop)
+        assert come(one, "a") == "StoppedError"
+    assert come(one, "b") == "saved"
+    assert saving.batches == ["b"]

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import cast
 
@@ -45,24 +44,41 @@ def asked(key: str) -> Incoming:
     return Incoming(new, key, f"correlation of {key}")
 
 
+class StoppedError(BaseException):
+    """As gevent stops a worker's greenlet."""
+
+
+class Person(threading.Thread):
+    """Somebody who comes to the till; a daemon, for whoever waits for ever must fail a test and not hang it."""
+
+    def __init__(self, one: Till, key: str) -> None:
+        super().__init__(daemon=True)
+        self._one, self._key = one, key
+        self._got: list[object] = []
+        self.start()
+
+    def run(self) -> None:
+        try:
+            order, _ = self._one.place(asked(self._key))
+        except BaseException as error:
+            self._got.append(error)
+        else:
+            self._got.append(order)
+
+    def got(self) -> object:
+        """Give the order, or what was raised."""
+        return until(lambda: self._got, 10)[0]
+
+
 def all_at_once(saving: Saving, keys: str) -> list[object]:
     """Have the first come alone and the others while it is being saved; gives what each got."""
     one = Till(saving)
-
-    def come(key: str) -> object:
-        try:
-            order, _ = one.place(asked(key))
-        except Exception as error:
-            return error
-        return order
-
-    with ThreadPoolExecutor(len(keys)) as people:
-        first = people.submit(come, keys[0])
-        until(lambda: saving.batches, 5)
-        others = [people.submit(come, key) for key in keys[1:]]
-        until(lambda: len(one._waiting) == len(others), 5)
-        saving.go.set()
-        return [someone.result(10) for someone in (first, *others)]
+    people = [Person(one, keys[0])]
+    until(lambda: saving.batches, 5)
+    people += [Person(one, key) for key in keys[1:]]
+    until(lambda: len(one._waiting) == len(keys) - 1, 5)
+    saving.go.set()
+    return [person.got() for person in people]
 
 
 def test_who_comes_alone_is_saved_alone() -> None:
@@ -70,7 +86,7 @@ def test_who_comes_alone_is_saved_alone() -> None:
     saving.go.set()
     one = Till(saving)
     for key in "ab":
-        assert one.place(asked(key))[0] is order_of(key)
+        assert Person(one, key).got() is order_of(key)
     assert saving.batches == ["a", "b"]
 
 
@@ -93,14 +109,13 @@ def test_in_a_rush_it_waits_a_moment_for_as_many_as_came_last_time(monkeypatch: 
     saving.go.set()
     one = Till(saving)
     one._last = 3
-    with ThreadPoolExecutor(3) as people:
-        first = people.submit(one.place, asked("a"))
-        until(lambda: one._saving and not one._waiting, 5)
-        second = people.submit(one.place, asked("b"))
-        until(lambda: len(one._waiting) == 1, 5)
-        assert not first.done()
-        assert one.place(asked("c"))[0] is order_of("c")
-        assert {first.result(5)[0], second.result(5)[0]} == {order_of("a"), order_of("b")}
+    first = Person(one, "a")
+    until(lambda: one._saving and not one._waiting, 5)
+    second = Person(one, "b")
+    until(lambda: len(one._waiting) == 1, 5)
+    assert saving.batches == []
+    third = Person(one, "c")
+    assert [person.got() for person in (first, second, third)] == [order_of(key) for key in "abc"]
     assert [len(batch) for batch in saving.batches] == [3]
 
 
@@ -136,33 +151,14 @@ def test_a_database_that_is_away_is_everybodys_trouble_for_it_may_have_committed
     assert {type(other) for other in others} == {OperationalError}
 
 
-class StoppedError(BaseException):
-    """As gevent stops a worker's greenlet."""
-
-
-def come(one: Till, key: str) -> str:
-    try:
-        one.place(asked(key))
-    except BaseException as error:
-        return type(error).__name__
-    return "saved"
-
-
 def test_if_whoever_saves_is_stopped_nobody_waits_for_ever() -> None:
     def stop(incoming: Sequence[Incoming]) -> None:
         if len(incoming) == 3:
             raise StoppedError
 
-    one = Till(saving := Saving(stop))
-    with ThreadPoolExecutor(4) as people:
-        outcomes = [people.submit(come, one, "a")]
-        until(lambda: saving.batches, 5)
-        outcomes += [people.submit(come, one, key) for key in "bcd"]
-        until(lambda: len(one._waiting) == 3, 5)
-        saving.go.set()
-        found = sorted(outcome.result(10) for outcome in outcomes)
-    assert found == ["AbandonedError", "AbandonedError", "StoppedError", "saved"]
-    assert come(one, "e") == "saved"
+    first, *others = all_at_once(Saving(stop), "abcd")
+    assert first == order_of("a")
+    assert sorted(type(other).__name__ for other in others) == ["AbandonedError", "AbandonedError", "StoppedError"]
 
 
 def test_if_whoever_waits_for_others_is_stopped_the_next_one_saves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,6 +170,6 @@ def test_if_whoever_waits_for_others_is_stopped_the_next_one_saves(monkeypatch: 
     one = Till(saving)
     with monkeypatch.context() as patched:
         patched.setattr(one, "_gather", stop)
-        assert come(one, "a") == "StoppedError"
-    assert come(one, "b") == "saved"
+        assert isinstance(Person(one, "a").got(), StoppedError)
+    assert Person(one, "b").got() == order_of("b")
     assert saving.batches == ["b"]

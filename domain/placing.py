@@ -1,6 +1,5 @@
 """Placing orders: each is saved with the event that tells of it, as many in a transaction as come together."""
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,7 +13,7 @@ from domain.events import OrderItem, OrderPlaced
 from domain.kernel import clock
 from domain.kernel.unit_of_work import UnitOfWork
 from domain.menu import Menu
-from domain.orders import CENT, KeyReusedError, Order, UnknownOrderError, as_placed, get
+from domain.orders import CENT, KeyReusedError, Order, UnknownOrderError, as_placed, get, new_id
 from domain.settings import Settings
 
 Placed = tuple[Order, bool]
@@ -70,7 +69,7 @@ def _draft(new: NewOrder, items: tuple[OrderItem, ...], customer_id: str, menu: 
     subtotal = sum((item.unit_price * item.quantity for item in items), Decimal(0)).quantize(CENT)
     tax = (subtotal * settings.tax_rate).quantize(CENT, ROUND_HALF_UP)
     return Order(
-        id=secrets.token_hex(16),
+        id=new_id(now),
         customer_id=customer_id,
         status="placed",
         fulfilment=new.fulfilment,

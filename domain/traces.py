@@ -5,7 +5,7 @@ import re
 from sqlalchemy import Connection, text
 
 SHORTEST = 6
-"""Characters of an id that may stand for it."""
+"""Characters of an order's code."""
 
 _HEX = re.compile("[0-9a-f]+")
 
@@ -15,26 +15,27 @@ class UnknownTraceError(Exception):
 
 
 def find(connection: Connection, said: str) -> str:
-    """Give the id of the order that is meant by its id, or by the first six characters of it or more.
+    """Give the id of the order that is meant by its id, or by its code or more of the characters that begin with it.
 
     Raises UnknownTraceError.
     """
     wanted = said.strip().lower()
     if len(wanted) < SHORTEST:
-        raise UnknownTraceError(
-            f"“{said}” is too short: give an order's id, or at least its first {SHORTEST} characters."
-        )
+        raise UnknownTraceError(f"“{said}” is too short: give an order's id, or its code of {SHORTEST} characters.")
     if not _HEX.fullmatch(wanted):
         raise UnknownTraceError(f"There is no order “{said}”.")
     ids = (
-        connection.execute(text("SELECT id FROM orders WHERE id LIKE :first LIMIT 2"), {"first": wanted + "%"})
+        connection.execute(
+            text("SELECT id FROM orders WHERE id = :wanted OR right(id, 32) LIKE :first LIMIT 2"),
+            {"wanted": wanted, "first": wanted + "%"},
+        )
         .scalars()
         .all()
     )
     if len(ids) == 1:
         return str(ids[0])
     if ids:
-        raise UnknownTraceError(f"More than one order begins with “{said}”: give more of its id.")
+        raise UnknownTraceError(f"More than one order has the code “{said}”: give its whole id.")
     raise UnknownTraceError(f"There is no order “{said}”.")
 
 

@@ -3,6 +3,8 @@
 from flask import Flask, abort, request
 from werkzeug.routing import BaseConverter
 
+from domain.orders import ID_PATTERN
+
 
 def register(app: Flask) -> None:
     """Refuse requests to a host that is none: the links in the answer would lead nowhere."""
@@ -18,4 +20,4 @@ def _refuse_no_host() -> None:
 class OrderId(BaseConverter):
     """An order's id in a URL; anything else is no page at all."""
 
-    regex = "[0-9a-f]{32}"
+    regex = ID_PATTERN

@@ -1,10 +1,10 @@
 """The correlation id: taken from the request or made, bound to every log line, returned on every answer."""
 
 import re
-import uuid
 
 import structlog
 from flask import Flask, Response, g, request
+from uuid_utils.compat import uuid7
 
 HEADER = "X-Correlation-ID"
 _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -24,7 +24,7 @@ def register(app: Flask) -> None:
 
 def _begin() -> None:
     given = request.headers.get(HEADER, "")
-    g.correlation_id = given if _ACCEPTED.fullmatch(given) else uuid.uuid4().hex
+    g.correlation_id = given if _ACCEPTED.fullmatch(given) else uuid7().hex
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(correlation_id=g.correlation_id)
 

@@ -41,13 +41,19 @@ _COPIED = {
     "position": "position + k * CAST(:span AS bigint)",
     "key": "CAST(md5(split_part(key, ':', 1) || '/' || k) AS uuid) || ':' || split_part(key, ':', 2)",  # event:handler
     "phone": "phone || '-' || k",
-    "stream": "split_part(stream, '-', 1) || '-' || md5(substr(stream, strpos(stream, '-') + 1) || '/' || k)",
+    "stream": "split_part(stream, '-', 1) || '-' || bench_id(substr(stream, strpos(stream, '-') + 1), k)",
     "data": "(SELECT jsonb_object_agg(name, CASE"
-    " WHEN name IN ('order_id', 'customer_id', 'load_id') THEN to_jsonb(md5((value #>> '{}') || '/' || k))"
+    " WHEN name IN ('order_id', 'customer_id', 'load_id') THEN to_jsonb(bench_id(value #>> '{}', k))"
     " WHEN value #>> '{}' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T'"
     " THEN to_jsonb(CAST(value #>> '{}' AS timestamptz) - k * interval '10 minutes') ELSE value END)"
     " FROM jsonb_each(data) AS f (name, value))",
 }
+# An order's id begins with its time, so that the old ones lie where they would.
+_ID = text("""
+CREATE FUNCTION bench_id(id text, k int) RETURNS text IMMUTABLE LANGUAGE sql RETURN
+    CASE WHEN length(id) = 40 THEN to_hex(CAST(CAST('x' || left(id, 8) AS bit(32)) AS int) - k * 600) ELSE '' END
+    || md5(id || '/' || k)
+""")
 _COLUMNS = text("""
 SELECT column_name AS name, data_type AS type FROM information_schema.columns
 WHERE table_schema = 'public' AND table_name = :table AND (is_identity = 'NO' OR column_name = 'position')
@@ -71,6 +77,7 @@ def copy(engine: Engine, copies: int) -> None:
     """Copy every row of the orders that there are so many times."""
     with engine.begin() as connection:
         span = connection.execute(text("SELECT max(position) FROM events")).scalar_one()
+        connection.execute(_ID)
         statements = [_statement(connection, table, rows) for table, rows in _TABLES.items()]
     for first in range(1, copies + 1, AT_ONCE):
         with engine.begin() as connection:
@@ -111,7 +118,7 @@ def _columns(connection: Connection, table: str) -> Iterator[tuple[str, str]]:
         elif column.type == "timestamp with time zone":
             yield name, f"{name} - k * interval '10 minutes'"
         elif name in _IDS and column.type == "text":
-            yield name, f"md5({name} || '/' || k)"
+            yield name, f"bench_id({name}, k)"
         else:
             yield name, name if column.type == "bytea" else _COPIED.get(name, name)
 

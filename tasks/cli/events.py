@@ -17,7 +17,7 @@ _WIDE = 160
 
 
 @click.command()
-@click.option("--order", help="Only what is about this order: its id, or the first 6 characters of it or more.")
+@click.option("--order", help="Only what is about this order: its id, or its code of six characters.")
 @click.option("--type", "type_name", help="Only events of this type, for example OrderPlaced.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="The newest so many.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")

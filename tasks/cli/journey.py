@@ -24,7 +24,7 @@ _STYLES = {"done": "green", "pending": "yellow", "parked": "bold red", "discarde
 @click.argument("order")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
 def command(order: str, as_json: bool) -> None:
-    """Show what happened to ORDER: its id, or the first 6 characters of it or more."""
+    """Show what happened to ORDER: its id, or its code of six characters."""
     from tasks.database import database
 
     with database().read() as connection:

@@ -9,13 +9,13 @@ from playwright.sync_api import Page, expect
 
 from domain.events import OrderCookingStarted, OrderDelivered, OrderEvent, OrderOutForDelivery, OrderReady
 from domain.kernel import clock
-from domain.orders import Order, Orders
+from domain.orders import Order, Orders, code_of
 from tests.browser.conftest import STAFF_PASSWORD, Live
 
 pytestmark = pytest.mark.browser
 
 OpenPage = Callable[..., Page]
-TRACKING = re.compile(r"/orders/([0-9a-f]{32})$")
+TRACKING = re.compile(r"/orders/([0-9a-f]{40})$")
 
 
 def fill_in(page: Page, name: str = "Ada Lovelace") -> None:
@@ -253,8 +253,8 @@ def test_staff_see_new_orders_by_themselves(open_page: OpenPage) -> None:
     staff = open_page()
     log_in(staff)
     order_id = place(open_page())
-    expect(staff.get_by_role("heading", name=order_id[:6].upper())).to_be_visible()
-    staff.get_by_role("button", name=f"Cancel {order_id[:6].upper()}").click()
+    expect(staff.get_by_role("heading", name=code_of(order_id))).to_be_visible()
+    staff.get_by_role("button", name=f"Cancel {code_of(order_id)}").click()
     expect(staff.get_by_role("status")).to_contain_text("is cancelled")
 
 

@@ -63,7 +63,7 @@ def test_a_failed_delivery_shows_how_often_and_why(shop: Any) -> None:
     shop.execute("INSERT INTO switches VALUES ('sms', 'faulty:permanent')")
     order = shop.order()
     shop.drain()
-    shown = run(journey.command, order.id[:6]).output
+    shown = run(journey.command, order.code).output
     assert "parked" in shown
     assert "Permanent: 400 from the SMS service" in shown
     told = json.loads(run(journey.command, order.id, "--json").output)
@@ -78,7 +78,7 @@ def test_a_failed_delivery_shows_how_often_and_why(shop: Any) -> None:
         ("abcdef", "There is no order “abcdef”.\n"),
         ("not-hex!", "There is no order “not-hex!”.\n"),
         ("%%%%%%", "There is no order “%%%%%%”.\n"),
-        ("abc", "“abc” is too short: give an order's id, or at least its first 6 characters.\n"),
+        ("abc", "“abc” is too short: give an order's id, or its code of 6 characters.\n"),
     ],
 )
 def test_an_order_that_there_is_not_is_said_in_a_sentence(shop: Any, said: str, answer: str) -> None:
@@ -86,11 +86,11 @@ def test_an_order_that_there_is_not_is_said_in_a_sentence(shop: Any, said: str, 
         assert (command.exit_code, command.output) == (1, answer)
 
 
-def test_a_beginning_that_several_orders_share_is_not_guessed_at(shop: Any) -> None:
+def test_a_code_that_several_orders_share_is_not_guessed_at(shop: Any) -> None:
     for order in (shop.order(), shop.order()):
-        shop.execute("UPDATE orders SET id = 'aaaaaa' || substr(id, 7) WHERE id = :id", id=order.id)
+        shop.execute("UPDATE orders SET id = left(id, 8) || 'aaaaaa' || substr(id, 15) WHERE id = :id", id=order.id)
     result = run(journey.command, "AAAAAA")
-    assert (result.exit_code, result.output) == (1, "More than one order begins with “AAAAAA”: give more of its id.\n")
+    assert (result.exit_code, result.output) == (1, "More than one order has the code “AAAAAA”: give its whole id.\n")
 
 
 def test_events_are_decoded_newest_last_with_exactly_the_public_keys(shop: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from domain.orders import code_of
 from tests.contract.stored import Data, as_version_2, sample, store
 from tests.integration.conftest import Shop
 
@@ -36,7 +37,7 @@ def effects(shop: Shop, order_id: str) -> dict[str, list[str]]:
 
 
 def anonymous(row: Any, order_id: str) -> str:
-    return re.sub("with [A-Z]\\w+", "with a driver", str(tuple(row)).replace(order_id[:6].upper(), "CODE"))
+    return re.sub("with [A-Z]\\w+", "with a driver", str(tuple(row)).replace(code_of(order_id), "CODE"))
 
 
 def handled(shop: Shop, *stored: tuple[int, Data]) -> list[dict[str, list[str]]]:

@@ -1,9 +1,12 @@
 """Orders that share a transaction: each is saved as if it had come alone."""
 
+from datetime import timedelta
+
 import pytest
 
 from domain.basket import InvalidOrderError, Line, NewOrder
 from domain.customers import Contact
+from domain.kernel import clock
 from domain.orders import KeyReusedError, Order
 from domain.placing import Incoming, Outcome
 from tests.integration.conftest import Shop
@@ -37,6 +40,15 @@ def test_each_has_its_own_event_stream_and_correlation(shop: Shop) -> None:
     ]
     assert shop.value("SELECT count(*) FROM outbox") == 5
     assert [order.name for order in placed] == [f"Guest {number}" for number in range(5)]
+
+
+def test_an_id_begins_with_the_time_so_that_orders_of_one_evening_lie_together(shop: Shop) -> None:
+    early = orders_of(shop.orders(*(asked(number) for number in range(3))))
+    clock.move(timedelta(seconds=1))
+    (late,) = orders_of(shop.orders(asked(3)))
+    assert max(order.id for order in early) < late.id
+    assert int(late.id[:8], 16) == int(late.placed_at.timestamp())
+    assert len({order.id[8:] for order in [*early, late]}) == 4
 
 
 def test_of_two_with_one_number_the_second_is_a_returning_customer(shop: Shop) -> None:

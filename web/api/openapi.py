@@ -7,6 +7,7 @@ from flask import Response, jsonify
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from domain.orders import ID_PATTERN
 from web.api import blueprint
 from web.order_request import OrderRequest
 
@@ -113,7 +114,7 @@ class MenuAnswer(BaseModel):
 
 
 _ANSWERS: tuple[type[BaseModel], ...] = (PlacedOrder, WholeOrder, Problems, MenuAnswer)
-_ORDER_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}}
+_ORDER_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": f"^{ID_PATTERN}$"}}
 _CORRELATION = {
     "name": "X-Correlation-ID",
     "in": "header",

@@ -9,13 +9,14 @@ from flask_wtf import FlaskForm
 from wtforms import HiddenField, PasswordField, StringField
 
 from domain import staff
+from domain.orders import ID_PATTERN
 from web.confirmation import Confirmation
 from web.counter import counter
 from web.limits import LOGGING_IN, limiter
 from web.staff import blueprint
 
 _OPEN = frozenset({"staff.log_in", "staff.try_log_in"})
-_NEXT = re.compile(r"/staff(/[a-z-]+)*(\?order=[0-9a-f]{32})?")
+_NEXT = re.compile(rf"/staff(/[a-z-]+)*(\?order={ID_PATTERN})?")
 _logger = structlog.get_logger(__name__)
 
 

@@ -7,12 +7,13 @@ from flask import Response, flash, make_response, redirect, render_template, req
 from flask_login import current_user
 
 from domain import messages
+from domain.orders import ID_PATTERN
 from web.confirmation import Confirmation
 from web.correlation import correlation_id
 from web.counter import counter
 from web.staff import blueprint
 
-_ORDER_ID = re.compile("[0-9a-f]{32}")
+_ORDER_ID = re.compile(ID_PATTERN)
 _logger = structlog.get_logger(__name__)
 
 

@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from pydantic import SecretStr
 from werkzeug.test import TestResponse
 
+from domain.orders import code_of
 from tests.integration.web.conftest import Site
 from tests.integration.web.test_web_api import NOTHING, ORDER
 
@@ -281,7 +282,7 @@ def test_an_idle_shop_says_so(site: Site) -> None:
 
 def test_staff_see_open_orders_and_cancel_one_with_a_reason(site: Site) -> None:
     order_id, client = place(site), log_in(site)
-    assert order_id[:6].upper() in client.get("/staff").text
+    assert code_of(order_id) in client.get("/staff").text
     page = press(client, f"/staff/orders/{order_id}/cancel", reason="No basil\nleft")
     assert "is cancelled." in page.text
     assert site.rows("SELECT status, cancelled_reason FROM orders") == [("cancelled", "No basil left.")]

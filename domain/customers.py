@@ -20,7 +20,7 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Customer:
     """A customer's id, and whether they were known before."""
 
     id: str
@@ -31,7 +31,7 @@ class Known:
 _FIND_OR_ADD = text("""
 WITH wanted AS (
     SELECT * FROM json_to_recordset(CAST(:people AS json)) AS w (id text, phone text, name text, email text)
-), known AS (SELECT c.id, c.phone FROM customers c WHERE c.phone IN (SELECT phone FROM wanted)), added AS (
+), known AS (SELECT c.id, c.phone FROM customers c WHERE c.phone = ANY(CAST(:phones AS text[]))), added AS (
     INSERT INTO customers (id, phone, name, email, created_at)
     SELECT w.id, w.phone, w.name, w.email, :now FROM wanted w
     WHERE NOT EXISTS (SELECT FROM known WHERE known.phone = w.phone)
@@ -41,22 +41,26 @@ SELECT id, phone, true AS returning FROM known UNION ALL SELECT id, phone, false
 """)
 
 
-def find_or_add(connection: Connection, contacts: Sequence[Contact]) -> list[Known]:
+def find_or_add(connection: Connection, contacts: Sequence[Contact]) -> list[Customer]:
     """Give the customer for each contact, by number. Never changes a known one's name."""
     people = {
         contact.phone: {"id": uuid7().hex, "phone": contact.phone, "name": contact.name, "email": contact.email}
         for contact in reversed(contacts)  # of two with one number, the first names the customer
     }
-    found: dict[str, Known] = {}
+    found: dict[str, Customer] = {}
     while missing := [person for phone, person in people.items() if phone not in found]:
-        values = {"people": msgspec.json.encode(missing).decode(), "now": clock.now()}
+        values = {
+            "people": msgspec.json.encode(missing).decode(),
+            "phones": [person["phone"] for person in missing],
+            "now": clock.now(),
+        }
         for row in connection.execute(_FIND_OR_ADD, values):
-            found[row.phone] = Known(row.id, row.returning)
+            found[row.phone] = Customer(row.id, row.returning)
         # Whom somebody else added just now, a second look sees.
     met: set[str] = set()
     customers = []
     for contact in contacts:
         known = found[contact.phone]
-        customers.append(Known(known.id, known.returning or contact.phone in met))
+        customers.append(Customer(known.id, known.returning or contact.phone in met))
         met.add(contact.phone)
     return customers

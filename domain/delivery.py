@@ -94,7 +94,8 @@ class Dispatch:
                 "   ORDER BY ready_at, order_id LIMIT (SELECT count(*) FROM free) FOR UPDATE SKIP LOCKED),"
                 " waiting AS (SELECT order_id, row_number() OVER (ORDER BY ready_at, order_id) AS n FROM first)"
                 " UPDATE tours t SET state = 'out', driver_id = f.id, departed_at = :now, due_at = :due"
-                " FROM free f JOIN waiting w USING (n) WHERE t.order_id = w.order_id RETURNING t.order_id, f.name",
+                " FROM free f JOIN waiting w USING (n) WHERE t.order_id = ANY(ARRAY(SELECT order_id FROM waiting))"
+                " AND t.order_id = w.order_id RETURNING t.order_id, f.name",
                 drivers=self._drivers,
                 now=now,
                 due=now + self._drive,

@@ -74,7 +74,7 @@ class Reservations:
             self._work.run(
                 "UPDATE reservations r SET state = 'reserved', ingredients = n.ingredients::jsonb"
                 " FROM unnest(CAST(:ids AS text[]), CAST(:needs AS text[])) AS n (order_id, ingredients)"
-                " WHERE r.order_id = n.order_id",
+                " WHERE r.order_id = n.order_id AND r.order_id = ANY(CAST(:ids AS text[]))",
                 ids=list(reserved),
                 needs=[msgspec.json.encode(needs).decode() for needs in reserved.values()],
             )

@@ -230,11 +230,9 @@ def request_again(work: UnitOfWork, key: str, requested_by: str) -> str:
 def recent(connection: Connection, *, order_id: str | None = None, limit: int = 100) -> list[MessageRow]:
     """Read the newest messages, of one order if one is given."""
     columns = ", ".join(MessageRow.__dataclass_fields__)
+    which = "" if order_id is None else "WHERE order_id = :order"
     rows = connection.execute(
-        text(
-            f"SELECT {columns} FROM messages WHERE CAST(:order AS text) IS NULL OR order_id = :order"
-            " ORDER BY created_at DESC, key LIMIT :limit"
-        ),
+        text(f"SELECT {columns} FROM messages {which} ORDER BY created_at DESC, key LIMIT :limit"),
         {"order": order_id, "limit": limit},
     )
     return [MessageRow(*row) for row in rows]

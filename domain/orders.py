@@ -1,4 +1,4 @@
-"""Orders: pricing, placing, their states and who may change them. Saving one knows no kitchen, stock or message."""
+"""Orders: what they are, their states and who may change them."""
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,8 +25,6 @@ from domain.kernel.unit_of_work import UnitOfWork
 
 E = TypeVar("E", bound=OrderEvent)
 
-CENT = Decimal("0.01")
-
 # What an order may become: event → the states it may come from, the state it leads to.
 TRANSITIONS: Mapping[type[OrderEvent], tuple[frozenset[str], str]] = {
     OrderPlaced: (frozenset(), "placed"),
@@ -41,10 +39,6 @@ TERMINAL = frozenset({"delivered", "cancelled"})
 
 class OrderError(Exception):
     """An order cannot be what it is asked to be."""
-
-
-class KeyReusedError(OrderError):
-    """The idempotency key was used before, for another order."""
 
 
 class UnknownOrderError(OrderError):

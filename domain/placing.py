@@ -1,6 +1,7 @@
 """Placing orders: each is saved with the event that tells of it, as many in a transaction as come together."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -13,12 +14,18 @@ from domain.events import OrderItem, OrderPlaced
 from domain.kernel import clock
 from domain.kernel.unit_of_work import UnitOfWork
 from domain.menu import Menu
-from domain.orders import CENT, KeyReusedError, Order, UnknownOrderError, as_placed, get, new_id
+from domain.orders import Order, OrderError, UnknownOrderError, as_placed, get, new_id
 from domain.settings import Settings
+
+CENT = Decimal("0.01")
 
 Placed = tuple[Order, bool]
 """An order, and whether it is new."""
-Outcome = Placed | InvalidOrderError | KeyReusedError
+Outcome = Placed | InvalidOrderError
+
+
+class KeyReusedError(OrderError):
+    """The idempotency key was used before, for another order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +38,10 @@ class Incoming:
 
 
 def place(work: UnitOfWork, incoming: Sequence[Incoming], menu: Menu, settings: Settings) -> list[Outcome]:
-    """Save orders and record that they were placed. Gives for each the order, or why it cannot be.
+    """Save orders and record that they were placed. Gives for each the order, or why it cannot be ordered.
 
     With an idempotency key that was used for the same request, gives that order as it was first placed; parallel
-    requests wait for each other. InvalidOrderError stands for what cannot be ordered, KeyReusedError for a key that was
-    another request's.
+    requests wait for each other. Raises KeyReusedError where a key was another request's, and then nothing is saved.
     """
     outcomes: dict[int, Outcome] = {}
     items: dict[int, tuple[OrderItem, ...]] = {}
@@ -43,7 +49,9 @@ def place(work: UnitOfWork, incoming: Sequence[Incoming], menu: Menu, settings: 
         try:
             items[number] = price(asked.new.lines, menu)
         except InvalidOrderError as invalid:  # but what has sold out since it was placed was ordered in time
-            outcomes[number] = _placed_before(work.connection, asked) or invalid
+            outcomes[number] = invalid
+            with suppress(UnknownOrderError):
+                outcomes[number] = _placed_before(work.connection, asked)
     customers = find_or_add(work.connection, [incoming[number].new.contact for number in items])
     drafts = {
         number: _draft(incoming[number].new, items[number], customer.id, menu, settings)
@@ -52,12 +60,10 @@ def place(work: UnitOfWork, incoming: Sequence[Incoming], menu: Menu, settings: 
     added = _insert(work, [(draft, incoming[number]) for number, draft in drafts.items()])
     for (number, draft), customer in zip(drafts.items(), customers, strict=True):
         if draft.id in added:
-            work.record(_placed(draft, customer.returning), correlation_id=incoming[number].correlation_id)
+            work.record(_event(draft, customer.returning), correlation_id=incoming[number].correlation_id)
             outcomes[number] = draft, True
-        elif before := _placed_before(work.connection, incoming[number]):
-            outcomes[number] = before
         else:
-            raise UnknownOrderError("There is no such order.")
+            outcomes[number] = _placed_before(work.connection, incoming[number])
     return [outcomes[number] for number in range(len(incoming))]
 
 
@@ -101,21 +107,22 @@ def _key(asked: Incoming) -> dict[str, str | None]:
     return {"idempotency_key": asked.key, "request_hash": digest}
 
 
-def _placed_before(connection: Connection, asked: Incoming) -> Placed | KeyReusedError | None:
-    """Give the order that was placed with this key, as it was then, or KeyReusedError if it was another."""
-    if asked.key is None:
-        return None
+def _placed_before(connection: Connection, asked: Incoming) -> Placed:
+    """Give the order that was placed with this key, as it was then.
+
+    Raises UnknownOrderError if there is none, and KeyReusedError if it was another.
+    """
     found = connection.execute(
         text("SELECT id, request_hash FROM orders WHERE idempotency_key = :key"), {"key": asked.key}
     ).one_or_none()
     if found is None:
-        return None
+        raise UnknownOrderError("There is no such order.")
     if bytes(found.request_hash) != asked.new.digest():
-        return KeyReusedError("This Idempotency-Key was used for another order: make a new key for each order.")
+        raise KeyReusedError("This Idempotency-Key was used for another order: make a new key for each order.")
     return Order(**as_placed(get(connection, found.id))), False
 
 
-def _placed(order: Order, returning: bool) -> OrderPlaced:
+def _event(order: Order, returning: bool) -> OrderPlaced:
     return OrderPlaced(
         **order.contact,
         items=order.items,

@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from domain.kernel.unit_of_work import is_conflict, is_connection_loss
 from domain.settings import SettingsError
+from web.till import UnansweredError
 
 _logger = structlog.get_logger(__name__)
 
@@ -62,7 +63,7 @@ def _http(error: HTTPException) -> Response:
 def _unexpected(error: Exception) -> Response:
     if type(error).__module__.startswith("gunicorn.http"):  # a body whose framing is broken, found while it is read
         return _answer(400)
-    away = isinstance(error, SettingsError) or (
+    away = isinstance(error, SettingsError | UnansweredError) or (
         isinstance(error, SQLAlchemyError) and (is_connection_loss(error) or is_conflict(error))
     )
     # Neither messages nor values are logged: a database error quotes what people typed.

@@ -98,7 +98,8 @@ class Load:
             self.refused += 1
 
     def _lost(self, connection: Connection) -> None:
-        if connection in self._idle:  # a server may end one that has long not been used
+        self.connections -= 1
+        if self.connections and connection in self._idle:  # a server may end one that has long not been used
             self._idle.remove(connection)
         elif not self._ended:
             raise SystemExit("The server hung up.")

@@ -27,7 +27,7 @@ _logger = structlog.get_logger(__name__)
 # Plans are kept. One that was made while its table was small must do when it is large, so none may read a table whole:
 # see docs/decisions/0018.
 _SESSION = (
-    "-c timezone=UTC -c enable_seqscan=off -c idle_in_transaction_session_timeout=15s"
+    "-c timezone=UTC -c enable_seqscan=off -c jit=off -c idle_in_transaction_session_timeout=15s"
     " -c transaction_timeout=35s -c lock_timeout=5s"
 )
 # 100,000 orders are more than the time and the memory that a handler's transaction is meant for.

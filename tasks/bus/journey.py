@@ -60,9 +60,13 @@ class About:
 
 
 _ABOUT = """
-FROM events e WHERE e.stream = ANY(:streams) OR (
-    e.correlation_id IN (SELECT f.correlation_id FROM events f WHERE f.stream = CAST(:stream AS text))
-    AND coalesce(e.data ->> :field, :value) = :value)
+FROM events e WHERE e.position = ANY(ARRAY(
+    SELECT position FROM events WHERE stream = ANY(:streams)
+    UNION
+    SELECT position FROM events
+    WHERE correlation_id = ANY(ARRAY(SELECT correlation_id FROM events WHERE stream = CAST(:stream AS text)))
+        AND coalesce(data ->> :field, :value) = :value
+))
 """
 
 

@@ -17,9 +17,9 @@ _FANNED_OUT = FailPoint("relay.fanned-out")
 
 # Rows are taken, never followed by number: events commit in another order than they are numbered.
 _TAKE = text("""
-DELETE FROM outbox WHERE position IN (
+DELETE FROM outbox WHERE position = ANY(ARRAY(
     SELECT position FROM outbox ORDER BY position LIMIT :limit FOR UPDATE SKIP LOCKED
-) RETURNING position
+)) RETURNING position
 """)
 
 _READ = text("SELECT position, type, stream, sequence FROM events WHERE position = ANY(:positions) ORDER BY position")
@@ -35,8 +35,7 @@ RETURNING position, handler, alone, dispatched_at IS NOT NULL AS sent
 """)
 
 _DISPATCH_DUE = text("""
-UPDATE deliveries d SET dispatched_at = now(), sends = d.sends + 1
-FROM (
+WITH due AS (
     SELECT due.position, due.handler
     FROM unnest(CAST(:handlers AS text[]), CAST(:rooms AS int[]), CAST(:least AS int[])) AS h (handler, room, least)
     CROSS JOIN LATERAL (
@@ -48,8 +47,10 @@ FROM (
             ))
         ORDER BY not_before, position LIMIT h.room FOR UPDATE SKIP LOCKED
     ) due
-) due
-WHERE d.position = due.position AND d.handler = due.handler
+)
+UPDATE deliveries d SET dispatched_at = now(), sends = d.sends + 1
+FROM due
+WHERE d.position = ANY(ARRAY(SELECT position FROM due)) AND d.position = due.position AND d.handler = due.handler
 RETURNING d.position, d.handler, d.alone
 """)
 

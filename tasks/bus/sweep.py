@@ -17,8 +17,7 @@ _FOUND = FailPoint("relay.found-lost")
 
 # Lost, or merely waiting? Lost if its queue was seen empty since, or something dispatched later is done already.
 _FIND = text(f"""
-UPDATE deliveries d SET dispatched_at = NULL, claim = NULL, claimed_until = NULL
-FROM (
+WITH lost AS (
     SELECT lost.position, lost.handler
     FROM unnest(CAST(:handlers AS text[]), CAST(:empty AS timestamptz[])) AS h (handler, seen_empty)
     LEFT JOIN LATERAL (
@@ -33,8 +32,10 @@ FROM (
             AND (claimed_until IS NULL OR claimed_until < now())
         ORDER BY dispatched_at LIMIT {_PER_HANDLER} FOR UPDATE SKIP LOCKED
     ) AS lost
-) lost
-WHERE d.position = lost.position AND d.handler = lost.handler
+)
+UPDATE deliveries d SET dispatched_at = NULL, claim = NULL, claimed_until = NULL
+FROM lost
+WHERE d.position = ANY(ARRAY(SELECT position FROM lost)) AND d.position = lost.position AND d.handler = lost.handler
 RETURNING d.handler
 """)
 

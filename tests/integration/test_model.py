@@ -13,6 +13,7 @@ from domain import orders
 from domain.basket import Line
 from domain.kernel import clock
 from domain.kernel.failpoint import FailPoint
+from domain.placing import KeyReusedError
 from tasks import workflow
 from tasks.bus import dead
 from tasks.bus.dead import Chosen
@@ -89,7 +90,7 @@ class Model(RuleBasedStateMachine):
     def a_customer_sends_an_order_again(self, which: int) -> None:
         for key, (order_id, what, pickup) in one_of(list(self.keys.items()), which):
             assert self._order(key, what, pickup) == order_id
-            with pytest.raises(orders.KeyReusedError):
+            with pytest.raises(KeyReusedError):
                 self._order(key, what, not pickup)
 
     @rule(which=some)

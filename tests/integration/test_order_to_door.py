@@ -12,6 +12,7 @@ from domain.customers import Contact
 from domain.events import OrderPlaced, catalogue
 from domain.kernel import log, personal
 from domain.kitchen import Kitchen
+from domain.placing import KeyReusedError
 from domain.settings import settings
 from tasks import workflow
 from tasks.gateways import switch
@@ -257,7 +258,7 @@ def test_a_repeated_request_gets_its_order_even_if_the_pizza_has_sold_out_since(
 
 def test_a_key_that_was_used_for_another_order_is_refused(shop: Shop) -> None:
     shop.order(key="k1")
-    with pytest.raises(orders.KeyReusedError):
+    with pytest.raises(KeyReusedError):
         shop.order(key="k1", address="2 Other Street")
 
 

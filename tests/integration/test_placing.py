@@ -7,8 +7,8 @@ import pytest
 from domain.basket import InvalidOrderError, Line, NewOrder
 from domain.customers import Contact
 from domain.kernel import clock
-from domain.orders import KeyReusedError, Order
-from domain.placing import Incoming, Outcome
+from domain.orders import Order
+from domain.placing import Incoming, KeyReusedError, Outcome
 from tests.integration.conftest import Shop
 
 pytestmark = pytest.mark.integration
@@ -70,9 +70,14 @@ def test_of_two_with_one_key_one_is_saved_and_both_get_it(shop: Shop) -> None:
 
 
 def test_what_speaks_against_one_does_not_touch_the_others(shop: Shop) -> None:
-    shop.orders(asked(1, key="k"))
-    fine, unknown, reused, last = shop.orders(asked(2), asked(3, pizza="calzone"), asked(4, key="k"), asked(5))
+    fine, unknown, last = shop.orders(asked(2), asked(3, pizza="calzone"), asked(5))
     assert isinstance(unknown, InvalidOrderError)
-    assert isinstance(reused, KeyReusedError)
     assert len(orders_of([fine, last])) == 2
-    assert shop.value("SELECT count(*) FROM orders") == shop.value("SELECT count(*) FROM events") == 3
+    assert shop.value("SELECT count(*) FROM orders") == shop.value("SELECT count(*) FROM customers") == 2
+
+
+def test_where_a_key_was_another_orders_nothing_is_saved_and_nobody_becomes_a_customer(shop: Shop) -> None:
+    shop.orders(asked(1, key="k"))
+    with pytest.raises(KeyReusedError):
+        shop.orders(asked(2), asked(4, key="k"))
+    assert shop.value("SELECT count(*) FROM orders") == shop.value("SELECT count(*) FROM customers") == 1

@@ -14,7 +14,7 @@ from domain.orders import Order
 from domain.placing import Incoming, Outcome
 from tests.conftest import until
 from web import till
-from web.till import NotTogetherError, Till
+from web.till import NotTogetherError, Till, UnansweredError
 
 pytestmark = pytest.mark.unit
 
@@ -104,7 +104,7 @@ def test_no_transaction_is_larger_than_the_most(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_in_a_rush_it_waits_a_moment_for_as_many_as_came_last_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(till, "PATIENCE", 10)
+    monkeypatch.setattr(till, "GATHERING", 10)
     saving = Saving()
     saving.go.set()
     one = Till(saving)
@@ -148,7 +148,7 @@ def test_a_database_that_is_away_is_everybodys_trouble_for_it_may_have_committed
 
     first, *others = all_at_once(Saving(fail), "abcd")
     assert first == order_of("a")
-    assert {type(other) for other in others} == {OperationalError}
+    assert {type(other) for other in others} == {UnansweredError}
 
 
 def test_if_whoever_saves_is_stopped_nobody_waits_for_ever() -> None:
@@ -158,7 +158,7 @@ def test_if_whoever_saves_is_stopped_nobody_waits_for_ever() -> None:
 
     first, *others = all_at_once(Saving(stop), "abcd")
     assert first == order_of("a")
-    assert sorted(type(other).__name__ for other in others) == ["AbandonedError", "AbandonedError", "StoppedError"]
+    assert sorted(type(other).__name__ for other in others) == ["StoppedError", "UnansweredError", "UnansweredError"]
 
 
 def test_if_whoever_waits_for_others_is_stopped_the_next_one_saves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,3 +173,35 @@ def test_if_whoever_waits_for_others_is_stopped_the_next_one_saves(monkeypatch: 
         assert isinstance(Person(one, "a").got(), StoppedError)
     assert Person(one, "b").got() == order_of("b")
     assert saving.batches == ["b"]
+
+
+def test_whoever_waits_too_long_leaves_and_is_not_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(till, "PATIENCE", 0.2)
+    one = Till(saving := Saving())
+    first = Person(one, "a")
+    until(lambda: saving.batches, 5)
+    assert isinstance(Person(one, "b").got(), UnansweredError)
+    saving.go.set()
+    assert first.got() == order_of("a")
+    assert Person(one, "c").got() == order_of("c")
+    assert saving.batches == ["a", "c"]
+
+
+def test_if_somebody_who_waits_is_stopped_those_behind_are_served() -> None:
+    class Impatient(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            raise StoppedError
+
+    one = Till(saving := Saving())
+    first = Person(one, "a")
+    until(lambda: saving.batches, 5)
+    stopped = till._Waiting(asked("b"), Impatient())
+    with one._guard:
+        one._waiting.append(stopped)
+    last = Person(one, "c")
+    until(lambda: len(one._waiting) == 2, 5)
+    with pytest.raises(StoppedError):
+        one._wait(stopped)
+    saving.go.set()
+    assert [first.got(), last.got()] == [order_of("a"), order_of("c")]
+    assert saving.batches == ["a", "c"]

@@ -7,7 +7,8 @@ from flask import Response, jsonify, request
 
 from domain import orders
 from domain.basket import InvalidOrderError
-from domain.orders import KeyReusedError, TooLateError, UnknownOrderError
+from domain.orders import TooLateError, UnknownOrderError
+from domain.placing import KeyReusedError
 from web.api import answers, blueprint
 from web.api.body import UnreadableError, read_json
 from web.correlation import correlation_id

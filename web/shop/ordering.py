@@ -7,7 +7,7 @@ from flask import Response, make_response, redirect, render_template, request, u
 
 from domain.basket import InvalidOrderError, Line, price
 from domain.menu import Menu
-from domain.orders import KeyReusedError
+from domain.placing import KeyReusedError
 from web.api import answers
 from web.correlation import correlation_id
 from web.counter import counter

@@ -3,7 +3,10 @@
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 import httpx
 import pytest
@@ -12,6 +15,8 @@ from tasks.cli.embedded import free_port
 from tests.conftest import until
 
 pytestmark = pytest.mark.integration
+
+ANSWER = b"HTTP/1.1 201 CREATED\r\nContent-Length: 2\r\n\r\n{}"
 
 
 @pytest.fixture
@@ -61,3 +66,42 @@ def test_a_server_that_hangs_up_is_no_result() -> None:
 
     assert ran.returncode != 0
     assert ran.stdout == ""
+
+
+class Patient(BaseRequestHandler):
+    """Answers, and ends a connection that was not used for two seconds."""
+
+    def handle(self) -> None:
+        self.request.settimeout(2)
+        try:
+            while self.request.recv(4096):
+                self.request.sendall(ANSWER)
+        except TimeoutError:
+            pass
+
+
+class Rude(BaseRequestHandler):
+    """Hangs up instead of answering."""
+
+    def handle(self) -> None:
+        self.request.recv(4096)
+
+
+@contextmanager
+def _serving(handler: type[BaseRequestHandler]) -> Iterator[int]:
+    with ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def test_a_connection_that_the_server_ends_while_nobody_uses_it_is_no_failure() -> None:
+    with _serving(Patient) as port:
+        ran = _load(port, "--rate=4", "--orders=12", "--connections=4")
+    assert (ran.returncode, json.loads(ran.stdout)["refused"]) == (0, 0)
+
+
+def test_a_server_that_hangs_up_instead_of_answering_is_a_failure() -> None:
+    with _serving(Rude) as port:
+        ran = _load(port, "--rate=4", "--orders=1", "--connections=1")
+    assert (ran.returncode, "The server hung up." in ran.stderr) == (1, True)

@@ -141,13 +141,14 @@ def test_a_key_is_good_for_one_order(site: Site) -> None:
 
 
 def test_an_order_that_must_wait_for_another_transaction_holds_up_nobody_else(site: Site) -> None:
-    with psycopg.connect(site.url) as stuck, ThreadPoolExecutor(1) as person:
+    with psycopg.connect(site.url) as stuck, ThreadPoolExecutor(2) as people:
         stuck.execute("INSERT INTO customers (id, phone, name, created_at) VALUES ('c', '+12025550123', 'Ada', now())")
-        waiting = person.submit(post, site)
+        waiting = people.submit(post, site)
         until(lambda: site.rows("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"), 10)
         for number in range(3):
-            other = post(site, ORDER | {"customer": {"name": "Other", "phone": f"+1 212 555 010{number}"}})
-            assert other.status_code == 201
+            customer = {"name": "Other", "phone": f"+1 212 555 010{number}"}
+            other = people.submit(post, site, ORDER | {"customer": customer})
+            assert other.result(3).status_code == 201  # sooner than the five seconds that a session waits for a lock
         assert not waiting.done()
         stuck.commit()
         assert waiting.result(10).status_code == 201

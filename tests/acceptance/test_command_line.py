@@ -179,9 +179,9 @@ def test_an_empty_shop_has_nothing_wrong_recorded_or_parked(shop: Shop) -> None:
     assert json.loads(shop.ask("dead", "list", "--json").out) == []
 
 
-def test_an_order_is_shown_by_its_id_or_the_beginning_of_it(shop: Shop) -> None:
+def test_an_order_is_shown_by_its_id_or_its_code(shop: Shop) -> None:
     order = shop.place()
-    for words in (order, order[:8]):
+    for words in (order, order[8:14]):
         journey = json.loads(shop.ask("journey", words, "--json").out)
         assert journey["order_id"] == order
         assert [event["type"] for event in journey["events"]] == ["OrderPlaced"]

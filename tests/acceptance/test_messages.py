@@ -65,7 +65,7 @@ def shop(new_shop: Callable[..., Shop], mail_server: Controller) -> Shop:
 
 
 def code(order_id: str) -> str:
-    return order_id[:6].upper()
+    return order_id[8:14].upper()
 
 
 def message(shop: Shop, order_id: str, channel: str, about: str) -> list[Any]:

@@ -1,6 +1,7 @@
 """The Twilio adapter against a server that speaks Twilio's protocol."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -24,13 +25,13 @@ def service() -> Iterator[FakeTwilio]:
 
 
 def shop(service: FakeTwilio, **changed: object) -> Settings:
-    account = {
+    account: dict[str, Any] = {
         "twilio_url": service.url,
         "twilio_account_sid": fake.ACCOUNT,
         "twilio_auth_token": SecretStr(fake.TOKEN),
         "twilio_from": fake.SENDER,
     }
-    return Settings(sms="twilio", **(account | changed))  # type: ignore[arg-type]
+    return Settings(sms="twilio", **(account | changed))
 
 
 def test_a_text_goes_out_with_its_key_and_the_answer_is_twilios_own_name_for_it(service: FakeTwilio) -> None:

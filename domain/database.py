@@ -1,6 +1,6 @@
 """The pizzeria's database and the one order in which its tables are locked."""
 
-from domain.kernel.unit_of_work import Database
+from domain.kernel.unit_of_work import LOCK_SECONDS, Database
 
 # Whoever locks more than one of these locks them in this order, each once and sorted by key, so that no two deadlock.
 # `kitchen` and `dispatch` are advisory locks: who may load the oven, who may send drivers off. A ticket's lock guards
@@ -8,6 +8,6 @@ from domain.kernel.unit_of_work import Database
 LOCK_ORDER = ("reservations", "ingredients", "tickets", "kitchen", "tours", "dispatch", "orders")
 
 
-def connect(url: str, *, connections: int = 5, ping: bool = True) -> Database:
+def connect(url: str, *, connections: int = 5, ping: bool = True, lock_seconds: float = LOCK_SECONDS) -> Database:
     """Give the database at a ``postgresql://`` URL, with a pool of so many connections."""
-    return Database(url, LOCK_ORDER, connections=connections, ping=ping)
+    return Database(url, LOCK_ORDER, connections=connections, ping=ping, lock_seconds=lock_seconds)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+import msgspec
 from sqlalchemy import Row
 
 from domain.events import OrderDelivered, OrderOutForDelivery, OrderReady
@@ -84,23 +85,29 @@ class Dispatch:
 
     def _leave(self, work: UnitOfWork, now: datetime) -> dict[str, str]:
         """Give each free driver the order that has waited longest; gives the driver's name by order."""
-        return {
-            row.order_id: row.name
-            for row in work.run(
-                "WITH free AS (SELECT d.id, d.name, row_number() OVER (ORDER BY d.id) AS n FROM drivers d"
-                "   WHERE d.active AND d.id <= :drivers"
-                "   AND NOT EXISTS (SELECT FROM tours t WHERE t.driver_id = d.id AND t.state = 'out')),"
-                " first AS (SELECT order_id, ready_at FROM tours WHERE state = 'waiting' AND fulfilment = 'delivery'"
-                "   ORDER BY ready_at, order_id LIMIT (SELECT count(*) FROM free) FOR UPDATE SKIP LOCKED),"
-                " waiting AS (SELECT order_id, row_number() OVER (ORDER BY ready_at, order_id) AS n FROM first)"
-                " UPDATE tours t SET state = 'out', driver_id = f.id, departed_at = :now, due_at = :due"
-                " FROM free f JOIN waiting w USING (n) WHERE t.order_id = ANY(ARRAY(SELECT order_id FROM waiting))"
-                " AND t.order_id = w.order_id RETURNING t.order_id, f.name",
-                drivers=self._drivers,
-                now=now,
-                due=now + self._drive,
-            )
-        }
+        waiting = work.column(
+            "SELECT order_id FROM tours WHERE state = 'waiting' AND fulfilment = 'delivery'"
+            " ORDER BY ready_at, order_id LIMIT :drivers FOR UPDATE SKIP LOCKED",
+            drivers=self._drivers,
+        )
+        free = work.run(
+            "SELECT id, name FROM drivers WHERE active AND id <= :drivers AND id NOT IN"
+            " (SELECT driver_id FROM tours WHERE state = 'out' AND driver_id IS NOT NULL) ORDER BY id LIMIT :most",
+            drivers=self._drivers,
+            most=len(waiting),
+        ).all()
+        leaving = dict(zip(waiting, free, strict=False))  # who is left over waits
+        if not leaving:
+            return {}
+        work.run(
+            "UPDATE tours SET state = 'out', driver_id = CAST(CAST(:drivers AS jsonb) ->> order_id AS int),"
+            " departed_at = :now, due_at = :due WHERE order_id = ANY(:ids)",
+            drivers=msgspec.json.encode({order_id: driver.id for order_id, driver in leaving.items()}).decode(),
+            ids=list(leaving),
+            now=now,
+            due=now + self._drive,
+        )
+        return {order_id: driver.name for order_id, driver in leaving.items()}
 
     def _unfinished(self, work: UnitOfWork, ids: Iterable[str], now: datetime) -> dict[str, datetime]:
         return {

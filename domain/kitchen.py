@@ -202,35 +202,35 @@ class Kitchen:
     def _divide(self, work: UnitOfWork, load: str, orders: Sequence[str], due: datetime) -> int:
         """Divide a load's pizzas into parts: one each for an order alone, else many. Gives the number of parts."""
         size = 1 if len(orders) == 1 else PART_PIZZAS
-        return int(
-            work.run(
-                "WITH load AS (INSERT INTO oven_loads (id, capacity, parts, fired_at, due_at) SELECT :load, :capacity,"
-                "  (count(*) + :size - 1) / :size, :now, :due FROM ticket_pizzas"
-                "  WHERE order_id = ANY(:orders) AND state = 'waiting' RETURNING parts),"
-                " numbered AS (SELECT order_id, number,"
-                "  (row_number() OVER (ORDER BY order_id, number) - 1) / :size AS part"
-                "  FROM ticket_pizzas WHERE order_id = ANY(:orders) AND state = 'waiting')"
-                " UPDATE ticket_pizzas p SET state = 'baking', load_id = :load, part = n.part FROM numbered n, load"
-                " WHERE p.order_id = n.order_id AND p.number = n.number RETURNING load.parts",
-                load=load,
-                capacity=self._capacity,
-                size=size,
-                orders=list(orders),
-                now=clock.now(),
-                due=due,
-            )
-            .scalars()
-            .first()
-            or 0
+        parts: int = work.run(
+            "INSERT INTO oven_loads (id, capacity, parts, fired_at, due_at)"
+            " SELECT :load, :capacity, (count(*) + :size - 1) / :size, :now, :due FROM ticket_pizzas"
+            "  WHERE order_id = ANY(:orders) AND state = 'waiting' RETURNING parts",
+            load=load,
+            capacity=self._capacity,
+            size=size,
+            orders=list(orders),
+            now=clock.now(),
+            due=due,
+        ).scalar_one()
+        work.run(
+            "UPDATE ticket_pizzas p SET state = 'baking', load_id = :load, part = n.part"
+            " FROM (SELECT order_id, number, (row_number() OVER (ORDER BY order_id, number) - 1) / :size AS part"
+            "  FROM ticket_pizzas WHERE order_id = ANY(:orders) AND state = 'waiting') n"
+            " WHERE p.order_id = n.order_id AND p.number = n.number",
+            load=load,
+            size=size,
+            orders=list(orders),
         )
+        return parts
 
 
 def _burnt(work: UnitOfWork) -> list[str]:
     """Find the cooking orders with pizzas to be baked again; they have their place in the oven."""
     return work.column(
-        "SELECT t.order_id FROM tickets t WHERE t.state = 'cooking' AND EXISTS (SELECT FROM ticket_pizzas p"
-        " WHERE p.order_id = t.order_id AND p.state = 'waiting' AND p.burns > 0)"
-        " ORDER BY t.order_id FOR UPDATE SKIP LOCKED"
+        "SELECT order_id FROM tickets WHERE state = 'cooking' AND order_id = ANY(ARRAY("
+        " SELECT order_id FROM ticket_pizzas WHERE state = 'waiting' AND burns > 0)) ORDER BY order_id"
+        " FOR UPDATE SKIP LOCKED"
     )
 
 

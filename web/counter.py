@@ -19,10 +19,10 @@ from tasks.bus.retry import spread
 from web.live import Watch
 from web.till import NotTogetherError, Till
 
-TRIES = 5
-
-# Whom one order waits for, all that share its transaction would wait for: it is tried again alone.
-_WAIT_FOR_NOBODY = "SET LOCAL lock_timeout = '200ms'"
+LOCK_SECONDS = 0.2
+"""Short: for whom one order waits, all that share its transaction wait too. What was in the way is tried again."""
+PATIENCE = 5.0
+"""Seconds for which a change is tried again while others are in its way."""
 
 _CHANGED = FailPoint("web.changed")
 _COMMITTED = FailPoint("web.committed")
@@ -42,7 +42,7 @@ class Counter:
     @cached_property
     def database(self) -> Database:
         """The database. Raises SettingsError when none is known."""
-        return connect(self.settings.database(), connections=10)
+        return connect(self.settings.database(), connections=10, lock_seconds=LOCK_SECONDS)
 
     def menu(self) -> Menu:
         """Give the menu, a few seconds old at the most."""
@@ -61,18 +61,16 @@ class Counter:
         return outcome
 
     def _place_together(self, incoming: Sequence[Incoming]) -> Sequence[Outcome]:
-        def step(work: UnitOfWork) -> Sequence[Outcome]:
-            work.run(_WAIT_FOR_NOBODY)
-            return self._place(work, incoming)
-
-        return self.change(incoming[0].correlation_id, step, tries=1)
+        return self.change(incoming[0].correlation_id, lambda work: self._place(work, incoming), patience=0)
 
     def _place(self, work: UnitOfWork, incoming: Sequence[Incoming]) -> Sequence[Outcome]:
         return place(work, incoming, self._menu.get(work.connection), self.settings)
 
-    def change(self, correlation_id: str, step: Callable[[UnitOfWork], T], tries: int = TRIES) -> T:
-        """Run a step in a transaction, again when another transaction was in its way."""
-        for tried in range(1, tries + 1):
+    def change(self, correlation_id: str, step: Callable[[UnitOfWork], T], patience: float = PATIENCE) -> T:
+        """Run a step in a transaction, for some seconds again when another transaction was in its way."""
+        until = time.monotonic() + patience
+        tried = 0
+        while True:
             try:
                 with self.database.begin(correlation_id) as work:
                     done = step(work)
@@ -80,10 +78,10 @@ class Counter:
                 _COMMITTED.reach()
                 return done
             except DBAPIError as error:
-                if tried == tries or not is_conflict(error):
+                if time.monotonic() >= until or not is_conflict(error):
                     raise
-                time.sleep(spread(0.01 * 2**tried))
-        raise AssertionError("The last try returns or raises.")
+                tried += 1
+                time.sleep(spread(0.01 * 2 ** min(tried, 5)))
 
 
 def counter() -> Counter:

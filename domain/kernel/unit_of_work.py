@@ -28,8 +28,10 @@ _logger = structlog.get_logger(__name__)
 # see docs/decisions/0018.
 _SESSION = (
     "-c timezone=UTC -c enable_seqscan=off -c jit=off -c idle_in_transaction_session_timeout=15s"
-    " -c transaction_timeout=35s -c lock_timeout=5s"
+    " -c transaction_timeout=35s"
 )
+LOCK_SECONDS = 5.0
+"""For so long a statement waits for another transaction, unless it is told otherwise."""
 # 100,000 orders are more than the time and the memory that a handler's transaction is meant for.
 _LONG_READ = {
     "transaction_timeout": "0",
@@ -151,10 +153,19 @@ class UnitOfWork:
 class Database:
     """The pizzeria's PostgreSQL."""
 
-    def __init__(self, url: str, lock_order: Sequence[str], *, connections: int = 5, ping: bool = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        lock_order: Sequence[str],
+        *,
+        connections: int = 5,
+        ping: bool = True,
+        lock_seconds: float = LOCK_SECONDS,
+    ) -> None:
         """Prepare a pool of so many connections; none is opened yet.
 
-        ``ping`` asks a connection that has rested whether it is alive; who tries again after a loss need not.
+        ``ping`` asks a connection that has rested whether it is alive; who tries again after a loss need not. For
+        ``lock_seconds`` a statement waits for another transaction; then it fails with what ``is_conflict`` knows.
         """
         self.lock_order = lock_order
         self.engine: Engine = create_engine(
@@ -164,7 +175,7 @@ class Database:
             pool_timeout=5,
             hide_parameters=True,  # an error's text must hold nothing personal
             connect_args={
-                "options": _SESSION,
+                "options": f"{_SESSION} -c lock_timeout={round(lock_seconds * 1000)}",
                 "connect_timeout": 5,
                 "tcp_user_timeout": 10_000,
                 "keepalives_idle": 10,

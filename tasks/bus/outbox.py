@@ -34,12 +34,14 @@ ORDER BY e.position, s.handler
 RETURNING position, handler, alone, dispatched_at IS NOT NULL AS sent
 """)
 
+# By place (ctid), as good as a key for rows that are locked: whatever the planner believes, it can neither read the
+# whole table nor look for each row among all the others.
 _DISPATCH_DUE = text("""
 WITH due AS (
-    SELECT due.position, due.handler
+    SELECT due.place
     FROM unnest(CAST(:handlers AS text[]), CAST(:rooms AS int[]), CAST(:least AS int[])) AS h (handler, room, least)
     CROSS JOIN LATERAL (
-        SELECT position, handler FROM deliveries
+        SELECT ctid AS place FROM deliveries
         WHERE handler = h.handler AND state = 'pending' AND dispatched_at IS NULL AND not_before <= now()
             AND (h.least = 1 OR EXISTS (
                 SELECT FROM deliveries WHERE handler = h.handler AND state = 'pending' AND dispatched_at IS NULL
@@ -48,10 +50,8 @@ WITH due AS (
         ORDER BY not_before, position LIMIT h.room FOR UPDATE SKIP LOCKED
     ) due
 )
-UPDATE deliveries d SET dispatched_at = now(), sends = d.sends + 1
-FROM due
-WHERE d.position = ANY(ARRAY(SELECT position FROM due)) AND d.position = due.position AND d.handler = due.handler
-RETURNING d.position, d.handler, d.alone
+UPDATE deliveries SET dispatched_at = now(), sends = sends + 1 WHERE ctid = ANY(ARRAY(SELECT place FROM due))
+RETURNING position, handler, alone
 """)
 
 

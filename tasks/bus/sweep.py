@@ -18,14 +18,14 @@ _FOUND = FailPoint("relay.found-lost")
 # Lost, or merely waiting? Lost if its queue was seen empty since, or something dispatched later is done already.
 _FIND = text(f"""
 WITH lost AS (
-    SELECT lost.position, lost.handler
+    SELECT lost.place
     FROM unnest(CAST(:handlers AS text[]), CAST(:empty AS timestamptz[])) AS h (handler, seen_empty)
     LEFT JOIN LATERAL (
         SELECT dispatched_at AS newest FROM deliveries
         WHERE handler = h.handler AND state = 'done' AND dispatched_at IS NOT NULL ORDER BY dispatched_at DESC LIMIT 1
     ) AS done ON true
     CROSS JOIN LATERAL (
-        SELECT position, handler FROM deliveries
+        SELECT ctid AS place FROM deliveries
         WHERE handler = h.handler AND state = 'pending' AND dispatched_at IS NOT NULL
             AND dispatched_at < greatest(h.seen_empty, done.newest)
             AND greatest(dispatched_at, not_before) < now() - interval '{LEASE_SECONDS} seconds'
@@ -33,10 +33,8 @@ WITH lost AS (
         ORDER BY dispatched_at LIMIT {_PER_HANDLER} FOR UPDATE SKIP LOCKED
     ) AS lost
 )
-UPDATE deliveries d SET dispatched_at = NULL, claim = NULL, claimed_until = NULL
-FROM lost
-WHERE d.position = ANY(ARRAY(SELECT position FROM lost)) AND d.position = lost.position AND d.handler = lost.handler
-RETURNING d.handler
+UPDATE deliveries SET dispatched_at = NULL, claim = NULL, claimed_until = NULL
+WHERE ctid = ANY(ARRAY(SELECT place FROM lost)) RETURNING handler
 """)
 
 

@@ -17,7 +17,6 @@ GATHERING = 0.005
 """Seconds in which as many may come as came last time."""
 PATIENCE = 5.0
 """Seconds for which somebody waits to be served."""
-_NAP = 0.0005
 
 _logger = structlog.get_logger(__name__)
 
@@ -55,6 +54,8 @@ class Till:
         self._guard = threading.Lock()
         self._saving = False
         self._last = 1
+        self._expected = 0
+        self._are_there = threading.Event()
 
     def place(self, incoming: Incoming) -> Placed:
         """Save an order, perhaps with others. Raises InvalidOrderError, NotTogetherError or UnansweredError."""
@@ -63,6 +64,8 @@ class Till:
             self._waiting.append(mine)
             if not self._saving:
                 self._call_next()
+            if len(self._waiting) >= self._expected:
+                self._are_there.set()
         self._wait(mine)
         if mine.serves:
             self._serve()
@@ -119,9 +122,12 @@ class Till:
     def _gather(self) -> None:
         """Let those come along who are just being read; in a rush, as many as last time."""
         time.sleep(0)
-        until = time.monotonic() + GATHERING
-        while 1 + len(self._waiting) < self._last and time.monotonic() < until:
-            time.sleep(_NAP)
+        with self._guard:
+            self._expected = self._last - 1
+            self._are_there.clear()
+            if len(self._waiting) >= self._expected:
+                return
+        self._are_there.wait(GATHERING)
 
     def _outcomes(self, incoming: Sequence[Incoming]) -> Sequence[Placed | Exception]:
         try:

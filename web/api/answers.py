@@ -25,7 +25,7 @@ def moment(at: datetime | None) -> str | None:
 
 def _shop_url() -> str:
     """Give the shop's own address: PIZZERIA_PUBLIC_URL where it is set, for a request's Host can say anything."""
-    return (counter().settings.public_url or request.host_url).rstrip("/")
+    return (counter().settings.public_url or f"{request.scheme}://{request.host}").rstrip("/")
 
 
 def placed(order: Order) -> dict[str, Any]:

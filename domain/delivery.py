@@ -119,4 +119,4 @@ class Dispatch:
 
 
 def _delivered(order: Order, now: datetime) -> OrderDelivered:
-    return OrderDelivered(**order.contact, fulfilment=order.fulfilment, delivered_at=now)
+    return OrderDelivered(**order.contact, fulfilment=order.fulfilment, delivered_at=now, payment=order.payment)

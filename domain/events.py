@@ -129,6 +129,7 @@ class OrderDelivered(OrderEvent, frozen=True, kw_only=True):
 
     fulfilment: str
     delivered_at: Moment
+    payment: str | None = None
 
 
 @catalogue.register
@@ -138,6 +139,7 @@ class OrderCancelled(OrderEvent, frozen=True, kw_only=True):
     reason: str
     cancelled_by: str
     cancelled_at: Moment
+    payment: str | None = None
 
 
 @catalogue.register
@@ -160,6 +162,44 @@ class StockReservationFailed(Event, frozen=True, kw_only=True):
 
     order_id: str
     missing: tuple[MissingIngredient, ...]
+
+
+class PaymentEvent(Event, frozen=True, kw_only=True):
+    """Something about the payment of an order by card; the amount is the order's total, in ``currency``."""
+
+    stream: ClassVar[str] = "payment"
+    key: ClassVar[str] = "order_id"
+
+    order_id: str
+    amount: Decimal
+    currency: str
+
+
+@catalogue.register
+class PaymentProcessed(PaymentEvent, frozen=True, kw_only=True):
+    """The amount is held on the customer's card."""
+
+
+@catalogue.register
+class PaymentDeclined(PaymentEvent, frozen=True, kw_only=True):
+    """The card was refused, or nobody could be asked; ``reason`` is a sentence for the customer."""
+
+    reason: str
+
+
+@catalogue.register
+class PaymentCaptured(PaymentEvent, frozen=True, kw_only=True):
+    """The amount that was held has become ours."""
+
+
+@catalogue.register
+class PaymentVoided(PaymentEvent, frozen=True, kw_only=True):
+    """The amount that was held is the customer's again."""
+
+
+@catalogue.register
+class PaymentRefunded(PaymentEvent, frozen=True, kw_only=True):
+    """The amount that was ours is the customer's again."""
 
 
 @catalogue.register

@@ -1,4 +1,4 @@
-"""What must be true of the pizzeria's orders, store, kitchen, tours, messages and figures."""
+"""What must be true of the pizzeria's orders, store, kitchen, tours, payments, messages and figures."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -180,6 +180,54 @@ DELIVERY = (
     ),
 )
 
+_PAID = """
+SELECT o.id || ' is ' || o.status || ', its payment ' || coalesce(p.state, 'missing')
+FROM orders o LEFT JOIN payments p ON p.order_id = o.id
+WHERE o.payment = 'card' AND coalesce(p.state, 'missing') <> ALL (CASE o.status
+    WHEN 'placed' THEN ARRAY['missing', 'authorised', 'declined', 'unanswered', 'voided']
+    WHEN 'cancelled' THEN ARRAY['missing', 'authorised', 'declined', 'unanswered', 'voided', 'refunded']
+    WHEN 'delivered' THEN ARRAY['authorised', 'captured']
+    ELSE ARRAY['authorised'] END)
+"""
+
+# What was parked is for people to mend: until then its money stands still.
+_SETTLED = """
+SELECT o.id || ' is ' || o.status || ', its payment ' || coalesce(p.state, 'missing')
+FROM orders o LEFT JOIN payments p ON p.order_id = o.id
+WHERE o.payment = 'card' AND NOT EXISTS (
+    SELECT FROM deliveries d JOIN events e USING (position)
+    WHERE d.handler = 'payments' AND d.state IN ('parked', 'discarded') AND e.stream = 'order-' || o.id
+) AND coalesce(p.state, 'missing') <> ALL (CASE o.status
+    WHEN 'cancelled' THEN ARRAY['declined', 'voided', 'refunded']
+    WHEN 'delivered' THEN ARRAY['captured']
+    ELSE ARRAY['authorised'] END)
+"""
+
+_SANDBOX = """
+SELECT coalesce(p.order_id, c.key) || ': the pizzeria says ' || coalesce(p.state, 'nothing')
+    || ', the payment service ' || coalesce(c.state, 'nothing')
+FROM payments p FULL JOIN sandbox.charges c ON c.key = p.key
+WHERE (c.state IS NULL AND p.reference LIKE 'sandbox%')
+    OR (c.state IN ('held', 'captured', 'voided', 'refunded') AND p.state IS DISTINCT FROM CASE c.state
+        WHEN 'held' THEN 'authorised' ELSE c.state END)
+"""
+
+PAYMENTS = (
+    Invariant("No order by card is made before its money is held", _PAID),
+    Invariant("Every payment stands as its order does", _SETTLED, when_quiet=True),
+    Invariant(
+        "The postings of an order sum to zero",
+        "SELECT order_id || ': ' || sum(cents) FROM postings GROUP BY order_id, why HAVING sum(cents) <> 0",
+    ),
+    Invariant(
+        "What was captured or refunded is posted, once and whole",
+        "SELECT p.order_id || ' is ' || p.state || ', posted ' || coalesce(sum(t.cents), 0)"
+        " FROM payments p LEFT JOIN postings t ON t.order_id = p.order_id AND t.account = 'card'"
+        " GROUP BY p.order_id HAVING (p.state = 'captured') <> (coalesce(sum(t.cents), 0) > 0)",
+    ),
+    Invariant("The sandbox's books say of every payment what ours say", _SANDBOX, when_quiet=True),
+)
+
 # A message's key is "event id:handler"; who was forgotten can no longer be written to.
 _UNTOLD = """
 SELECT e.type || ' ' || e.position || ' of ' || o.id || ' brought ' || count(m.key) || ' messages'
@@ -241,7 +289,7 @@ SELECT o.id || ' is ' || o.status FROM orders o
 LEFT JOIN tickets t ON t.order_id = o.id
 LEFT JOIN tours w ON w.order_id = o.id
 WHERE o.status NOT IN ('delivered', 'cancelled') AND NOT coalesce(CASE o.status
-    WHEN 'placed' THEN t.state = 'open' AND t.stock_reserved AND t.priority IS NOT NULL
+    WHEN 'placed' THEN t.state = 'open' AND t.stock_reserved AND t.paid AND t.priority IS NOT NULL
         AND (SELECT count(*) FROM tickets c WHERE c.state = 'cooking') >= CAST(:capacity AS int)
     WHEN 'cooking' THEN t.state = 'failed' OR (t.state = 'open'
         AND (SELECT count(*) FROM tickets c WHERE c.state = 'cooking') >= CAST(:capacity AS int))
@@ -261,4 +309,4 @@ def stuck(settings: Settings) -> Invariant:
 
 def invariants(settings: Settings) -> tuple[Invariant, ...]:
     """Give all of them."""
-    return (*ORDERS, stuck(settings), *STOCK, *KITCHEN, *DELIVERY, *MESSAGES, *FIGURES)
+    return (*ORDERS, stuck(settings), *STOCK, *KITCHEN, *DELIVERY, *PAYMENTS, *MESSAGES, *FIGURES)

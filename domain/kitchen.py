@@ -1,5 +1,7 @@
 """The kitchen: tickets wait for their prerequisites, go into the oven in loads, and come out at the pass.
 
+The prerequisites: the ingredients are put by and, where a card pays, the money is held.
+
 Priority: 5, plus 5 for a pickup (somebody stands at the counter), minus 1 for each ten pizzas. A higher one goes
 first, then the older one.
 """
@@ -41,15 +43,16 @@ def open_tickets(work: UnitOfWork, placed: Sequence[OrderPlaced]) -> None:
     work.locks("tickets")
     orders = sorted(placed, key=lambda order: order.order_id)
     work.run(
-        "INSERT INTO tickets (order_id, priority, placed_at, preparation_seconds)"
+        "INSERT INTO tickets (order_id, priority, placed_at, preparation_seconds, paid)"
         " SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:priorities AS int[]), CAST(:placed AS timestamptz[]),"
-        " CAST(:seconds AS int[]))"
+        " CAST(:seconds AS int[]), CAST(:paid AS boolean[]))"
         " ON CONFLICT (order_id) DO UPDATE SET priority = excluded.priority, placed_at = excluded.placed_at,"
-        " preparation_seconds = excluded.preparation_seconds",
+        " preparation_seconds = excluded.preparation_seconds, paid = tickets.paid OR excluded.paid",
         ids=[o.order_id for o in orders],
         priorities=[priority_of(o.fulfilment, sum(i.quantity for i in o.items)) for o in orders],
         placed=[o.placed_at for o in orders],
         seconds=[int((o.estimated_ready_time - o.placed_at).total_seconds()) for o in orders],
+        paid=[o.payment != "card" for o in orders],
     )
     work.insert(
         "ticket_pizzas",
@@ -74,9 +77,19 @@ def stock_is_reserved(work: UnitOfWork, order_ids: Iterable[str]) -> None:
     """Note that the store has put by what these orders need, whether or not their ticket is open yet."""
     work.locks("tickets")
     work.run(
-        "INSERT INTO tickets (order_id, stock_reserved)"
-        " SELECT id, true FROM unnest(CAST(:ids AS text[])) AS id"
+        "INSERT INTO tickets (order_id, stock_reserved, paid)"
+        " SELECT id, true, false FROM unnest(CAST(:ids AS text[])) AS id"
         " ON CONFLICT (order_id) DO UPDATE SET stock_reserved = true",
+        ids=sorted(set(order_ids)),
+    )
+
+
+def is_paid(work: UnitOfWork, order_ids: Iterable[str]) -> None:
+    """Note that these orders' money is held on the customers' cards, whether or not their ticket is open yet."""
+    work.locks("tickets")
+    work.run(
+        "INSERT INTO tickets (order_id, paid) SELECT id, true FROM unnest(CAST(:ids AS text[])) AS id"
+        " ON CONFLICT (order_id) DO UPDATE SET paid = true",
         ids=sorted(set(order_ids)),
     )
 
@@ -172,7 +185,7 @@ class Kitchen:
         # Skipping locked tickets: whoever holds one will fire by itself, and waiting here could deadlock.
         inside = work.run("SELECT count(*) FROM tickets WHERE state = 'cooking'").scalar_one()
         return work.column(
-            "SELECT order_id FROM tickets WHERE state = 'open' AND stock_reserved AND priority IS NOT NULL"
+            "SELECT order_id FROM tickets WHERE state = 'open' AND stock_reserved AND priority IS NOT NULL AND paid"
             " ORDER BY priority DESC, placed_at, order_id LIMIT :room FOR UPDATE SKIP LOCKED",
             room=max(0, self._capacity - inside),
         )

@@ -234,7 +234,11 @@ def cancel_all(orders: Orders, reasons: Mapping[str, str], cancelled_by: str) ->
 
     def cancelled(order: Order) -> OrderCancelled:
         return OrderCancelled(
-            **order.contact, reason=reasons[order.id], cancelled_by=cancelled_by, cancelled_at=clock.now()
+            **order.contact,
+            reason=reasons[order.id],
+            cancelled_by=cancelled_by,
+            cancelled_at=clock.now(),
+            payment=order.payment,
         )
 
     return [done for order_id in reasons for done in orders.advance([order_id], OrderCancelled, cancelled)]

@@ -98,13 +98,13 @@ def _draft(new: NewOrder, items: tuple[OrderItem, ...], customer_id: str, menu: 
 
 def _insert(work: UnitOfWork, drafts: Sequence[tuple[Order, Incoming]]) -> set[str]:
     """Save drafts whose key is new; gives their ids. Sorted by key: two who save the same keys must not deadlock."""
-    rows = [as_placed(order) | _key(asked) for order, asked in sorted(drafts, key=lambda draft: draft[1].key or "")]
+    rows = [as_placed(order) | _beside(asked) for order, asked in sorted(drafts, key=lambda draft: draft[1].key or "")]
     return set(work.insert("orders", rows, "(idempotency_key) DO NOTHING", returning="id"))
 
 
-def _key(asked: Incoming) -> dict[str, str | None]:
+def _beside(asked: Incoming) -> dict[str, str | None]:
     digest = f"\\x{asked.new.digest().hex()}" if asked.key else None
-    return {"idempotency_key": asked.key, "request_hash": digest}
+    return {"idempotency_key": asked.key, "request_hash": digest, "card_token": asked.new.card_token}
 
 
 def _placed_before(connection: Connection, asked: Incoming) -> Placed:

@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     oven: str = Field("real", pattern=r"^(real|faulty(:[a-z-]+)?)$")
 
     smtp_url: SecretStr = SecretStr("console")
+    payment: Literal["sandbox", "stripe", "faulty"] = "sandbox"
+    stripe_url: str = Field("https://api.stripe.com", pattern=r"^https?://[^/?#\s]+/?$")
+    stripe_secret_key: SecretStr | None = None
     sms: Literal["console", "twilio", "faulty"] = "console"
     twilio_url: str = Field("https://api.twilio.com", pattern=r"^https?://[^/?#\s]+/?$")
     twilio_account_sid: str | None = Field(None, pattern=r"^[A-Za-z0-9]+$")
@@ -169,6 +172,12 @@ class Settings(BaseSettings):
         missing = [variable for variable, value in needed.items() if value is None]
         if self.sms == "twilio" and missing:
             raise ValueError(f"{PREFIX}SMS=twilio needs {', '.join(missing)} too")
+        return self
+
+    @model_validator(mode="after")
+    def _knows_stripe(self) -> "Settings":
+        if self.payment == "stripe" and self.stripe_secret_key is None:
+            raise ValueError(f"{PREFIX}PAYMENT=stripe needs {PREFIX}STRIPE_SECRET_KEY too")
         return self
 
     @property

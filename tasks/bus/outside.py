@@ -10,6 +10,7 @@ from sqlalchemy import Row
 
 from domain.kernel.event import Event, Recorded
 from domain.kernel.failpoint import FailPoint
+from domain.kernel.unit_of_work import is_connection_loss
 from tasks.bus import deliveries
 from tasks.bus.registry import Answer, Call, Handler
 from tasks.bus.retry import Wait
@@ -27,6 +28,8 @@ from tasks.bus.runner import (
 
 FLUSH_AFTER = 0.05
 """Seconds for which answers are collected before they are written down together."""
+
+_DATABASE_SECONDS = 1.0
 
 _CLAIMED = FailPoint("outside.claimed")
 _CALLED = FailPoint("outside.called")
@@ -125,6 +128,8 @@ class OutsideRunner(Runner):
         except Wait as wait:
             return _Outcome(row, None, None, seconds_of(wait))
         except Exception as error:
+            if is_connection_loss(error):  # our own database is away: nobody's attempt
+                return _Outcome(row, None, None, _DATABASE_SECONDS)
             failure = failure_of(handler, row, error)
             log_failure(handler, row, error, failure)
             return self._failed(row, event, call, failure)

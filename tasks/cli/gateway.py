@@ -10,6 +10,7 @@ MODES = {
     "sms": ("console", "faulty", "faulty:permanent"),
     "email": ("console", "faulty", "smtp"),
     "oven": ("real", "faulty"),
+    "payment": ("sandbox", "faulty"),
 }
 RESET = "reset"
 
@@ -18,10 +19,10 @@ RESET = "reset"
 @click.argument("name", required=False)
 @click.argument("mode", required=False)
 def command(name: str | None, mode: str | None) -> None:
-    """Show the mode of every gateway, or switch the gateway NAME (sms, email or oven) to MODE.
+    """Show the mode of every gateway, or switch the gateway NAME (sms, email, oven or payment) to MODE.
 
     The modes of sms are console, faulty and faulty:permanent; of email console, faulty and smtp; of oven real,
-    faulty and faulty:<pizza>.
+    faulty and faulty:<pizza>; of payment sandbox and faulty.
 
     `reset` as the mode goes back to what the environment says. Every process follows within a second.
     """
@@ -44,14 +45,19 @@ def command(name: str | None, mode: str | None) -> None:
 def configured(shop: Settings) -> dict[str, str]:
     """Give the mode that each gateway has without a switch."""
     url = shop.smtp_url.get_secret_value()
-    return {"sms": shop.sms, "email": url if url in {"console", "faulty"} else "smtp", "oven": shop.oven}
+    return {
+        "sms": shop.sms,
+        "email": url if url in {"console", "faulty"} else "smtp",
+        "oven": shop.oven,
+        "payment": shop.payment,
+    }
 
 
 def _show(connection: Connection, shop: Settings) -> None:
     switched = {row.gateway: row.mode for row in connection.execute(text("SELECT gateway, mode FROM switches"))}
     for name, mode in configured(shop).items():
         how = f"switched; {mode} is configured" if name in switched else "as configured"
-        click.echo(f"{name:<6} {switched.get(name, mode):<18} {how}")
+        click.echo(f"{name:<7} {switched.get(name, mode):<18} {how}")
 
 
 def _known(name: str) -> str:

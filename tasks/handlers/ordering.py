@@ -1,8 +1,8 @@
-"""The order itself: cancelled when the store lacks something for it."""
+"""The order itself: cancelled when the store lacks something for it, or its card is refused."""
 
 from collections.abc import Sequence
 
-from domain.events import StockReservationFailed
+from domain.events import PaymentDeclined, StockReservationFailed
 from domain.kernel.unit_of_work import UnitOfWork
 from domain.orders import Orders, cancel_all
 from tasks.bus.registry import handles
@@ -16,3 +16,10 @@ def cancel_orders(failed: Sequence[StockReservationFailed], shop: UnitOfWork) ->
         for failure in failed
     }
     cancel_all(Orders(shop, reasons), reasons, "the store")
+
+
+@handles(PaymentDeclined)
+def cancel_unpaid_orders(declined: Sequence[PaymentDeclined], shop: UnitOfWork) -> None:
+    """Cancel the orders, and say why their payment failed."""
+    reasons = {payment.order_id: payment.reason for payment in declined}
+    cancel_all(Orders(shop, reasons), reasons, "payments")

@@ -193,7 +193,8 @@ def test_a_stored_sample_is_read_as_the_present_event_and_nothing_in_it_is_lost(
     jsonschema.validate(json.loads(msgspec.json.encode(event)), CONTRACTS[name, event.version])
     assert type(event) is catalogue.types[name]
     if version == event.version:
-        assert json.loads(json.dumps(present)) == sample
+        told = {field: value for field, value in present.items() if field in sample or value is not None}
+        assert json.loads(json.dumps(told)) == sample  # fields that were added since say nothing
     else:
         assert {field: present[field] for field in sample if field != "items"} == {
             field: value for field, value in sample.items() if field != "items"

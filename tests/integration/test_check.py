@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from domain.payments import APPROVE
 from tasks.cli.check import command
 
 pytestmark = pytest.mark.integration
@@ -23,9 +24,9 @@ def violated(found: dict[str, Any]) -> list[str]:
 
 @pytest.fixture
 def busy(shop: Any) -> Any:
-    """A shop that has delivered two orders, one of them a pickup, and cancelled one for want of ingredients."""
+    """A shop that has delivered two orders, one of them a pickup by card, and cancelled one for want of ingredients."""
     shop.order()
-    shop.order(fulfilment="pickup", address=None)
+    shop.order(fulfilment="pickup", address=None, payment="card", card_token=APPROVE)
     shop.drain()
     shop.execute("UPDATE ingredients SET quantity = 0 WHERE id = 'mozzarella'")
     shop.execute(
@@ -36,6 +37,7 @@ def busy(shop: Any) -> Any:
     shop.order()
     shop.drain()
     shop.execute("ALTER TABLE events DISABLE TRIGGER USER")
+    shop.execute("ALTER TABLE postings DISABLE TRIGGER USER")
     return shop
 
 
@@ -101,6 +103,11 @@ BREAKAGES = {
         " WHERE driver_id IS NOT NULL"
     ),
     "Tours agree with their orders": "UPDATE tours SET state = 'waiting' WHERE fulfilment = 'pickup'",
+    "No order by card is made before its money is held": "UPDATE payments SET state = 'voided'",
+    "Every payment stands as its order does": "UPDATE payments SET state = 'authorised'",
+    "The postings of an order sum to zero": "UPDATE postings SET cents = cents + 1 WHERE account = 'card'",
+    "What was captured or refunded is posted, once and whole": "DELETE FROM postings",
+    "The sandbox's books say of every payment what ours say": "UPDATE sandbox.charges SET state = 'held'",
     "Every order with an e-mail address has one confirmation mail": (
         "DELETE FROM messages WHERE channel = 'email' AND about = 'OrderPlaced'"
     ),

@@ -44,7 +44,8 @@ def test_a_journey_tells_every_event_delivery_and_message_of_its_order_only(shop
     assert {"StockReserved", "OvenLoadFired"} <= set(types)
     assert {event["data"].get("order_id", order.id) for event in told["events"]} == {order.id}
     placed = told["events"][0]
-    assert {leg["handler"] for leg in placed["deliveries"]} == {"analytics", "email", "inventory", "kitchen", "sms"}
+    handlers = {"analytics", "email", "inventory", "kitchen", "payments", "sms"}
+    assert {leg["handler"] for leg in placed["deliveries"]} == handlers
     assert all(leg["state"] == "done" and leg["wait_seconds"] >= 0 for leg in placed["deliveries"])
     assert [m["about"] for m in told["messages"] if m["channel"] == "email"] == ["OrderPlaced"]
 
@@ -130,7 +131,7 @@ def test_an_unknown_type_is_refused_in_a_sentence(shop: Any) -> None:
 
 
 def test_gateways_are_shown_switched_and_put_back(shop: Any) -> None:
-    assert "sms    console            as configured" in run(gateway.command).output
+    assert "sms     console            as configured" in run(gateway.command).output
     assert run(gateway.command, "oven", "faulty:margherita").output == "oven is faulty:margherita.\n"
     assert "switched; real is configured" in run(gateway.command).output
     assert run(gateway.command, "oven", "reset").output == "oven is real, as configured.\n"

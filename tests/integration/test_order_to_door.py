@@ -57,7 +57,7 @@ def test_placing_triggers_every_handler_that_subscribes(shop: Shop) -> None:
         " AND d.state = 'done' AND e.data->>'order_id' = :id ORDER BY handler",
         id=order.id,
     )
-    assert [row.handler for row in found] == ["analytics", "email", "inventory", "kitchen", "sms"]
+    assert [row.handler for row in found] == ["analytics", "email", "inventory", "kitchen", "payments", "sms"]
     assert shop.value("SELECT count(*) FROM tickets WHERE order_id = :id", id=order.id) == 1
     assert shop.value("SELECT count(*) FROM order_metrics WHERE order_id = :id", id=order.id) == 1
     assert shop.value("SELECT state FROM reservations WHERE order_id = :id", id=order.id) == "reserved"

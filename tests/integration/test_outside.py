@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+import psycopg
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from domain.events import OrderPlaced
 from domain.kernel.unit_of_work import UnitOfWork
@@ -30,6 +32,25 @@ def test_a_call_to_the_outside_keeps_its_key_over_all_attempts_and_its_answer(pr
     assert {c.key for c in calls} == {f"{event_id}:probe"}
     assert [c.attempt for c in calls] == [1, 2, 3]
     assert (delivery.state, delivery.result) == ("done", "accepted")
+
+
+def test_a_call_that_finds_our_own_database_away_is_made_later_and_is_no_attempt(probe: Probe) -> None:
+    calls: list[Call] = []
+
+    def call(_: OrderPlaced, call: Call) -> str:
+        calls.append(call)
+        if len(calls) == 1:
+            raise OperationalError("SELECT", {}, psycopg.OperationalError("away"), connection_invalidated=True)
+        return "accepted"
+
+    probe.subscribe(call, outside=True)
+    probe.shop.order()
+    probe.drain()
+    assert [delivery.state for delivery in probe.deliveries()] == ["pending"]
+    probe.shop.execute("UPDATE deliveries SET not_before = now()")
+    probe.drain()
+    assert [c.attempt for c in calls] == [1, 1]
+    assert [delivery.state for delivery in probe.deliveries()] == ["done"]
 
 
 def test_the_settling_function_hears_of_every_answer_in_the_transaction_that_ends_the_delivery(probe: Probe) -> None:

@@ -88,7 +88,10 @@ def problems(payload: object) -> dict[str, str]:
         (order(address="x" * 201), "address"),
         (order(address=["street"]), "address"),
         (without("payment"), "payment"),
-        (order(payment="card"), "payment"),
+        (order(payment="card"), "card_token"),
+        (order(payment="card", card_token=" "), "card_token"),
+        (order(payment="card", card_token="tok approve"), "card_token"),
+        (order(payment="card", card_token="x" * 201), "card_token"),
         (order(payment="gold"), "payment"),
         (without("items"), "items"),
         (order(items=[]), "items"),
@@ -147,12 +150,12 @@ def test_all_problems_come_at_once_those_with_the_menu_included() -> None:
         "customer.name",
         "customer.phone",
         "address",
-        "payment",
+        "card_token",
         "items.0.quantity",
         "items.1.pizza",
         "items.2.pizza",
     }
-    assert found["payment"] == "Cash only for now."
+    assert found["card_token"] == "Paying by card takes a card token: text of at most 200 characters."
     assert found["items.2.pizza"] == "Diavola is sold out."
 
 

@@ -29,8 +29,11 @@ _FIELDS = {
     "customer.email": "email",
     "fulfilment": "fulfilment",
     "address": "address",
+    "payment": "payment",
+    "card_token": "card_token",
     "note": "note",
 }
+_FIRST_CHOICE = {"fulfilment": "fulfilment-delivery", "payment": "payment-cash"}
 
 
 def posted(form: MultiDict[str, str]) -> MultiDict[str, str]:
@@ -64,6 +67,8 @@ class OrderForm(FlaskForm):  # type: ignore[misc] # Flask-WTF has no types
     phone = StringField("Telephone")
     email = StringField("E-mail (optional)")
     address = StringField("Address")
+    payment = StringField("How do you pay?", default="cash")
+    card_token = StringField("Card")
     note = TextAreaField("Note for us (optional)")
 
     def keep_or_make_key(self) -> str:
@@ -98,7 +103,8 @@ class OrderForm(FlaskForm):  # type: ignore[misc] # Flask-WTF has no types
             "customer": {"name": _typed(self.name), "phone": _typed(self.phone), "email": _typed(self.email)},
             "fulfilment": self.fulfilment.data,
             "address": _typed(self.address),
-            "payment": "cash",
+            "payment": self.payment.data,
+            "card_token": _typed(self.card_token),
             "items": [_line(entry.form) for entry in self.items.entries],
             "note": _typed(self.note),
         }
@@ -120,7 +126,7 @@ class OrderForm(FlaskForm):  # type: ignore[misc] # Flask-WTF has no types
                 found += [(control, f"{pizza.name if pizza else 'A pizza'}: {text}")] if text else []
         for name in _FIELDS.values():
             text = " ".join(self[name].errors)
-            found += [("fulfilment-delivery" if name == "fulfilment" else name, text)] if text else []
+            found += [(_FIRST_CHOICE.get(name, name), text)] if text else []
         return found
 
     def _field(self, path: str) -> Any:

@@ -7,6 +7,7 @@ from flask import Response, make_response, redirect, render_template, request, u
 
 from domain.basket import InvalidOrderError, Line, price
 from domain.menu import Menu
+from domain.payments import SANDBOX_CARDS
 from domain.placing import KeyReusedError
 from web.api import answers
 from web.correlation import correlation_id
@@ -81,6 +82,7 @@ def _page(form: OrderForm, menu: Menu, status: int = 200) -> Response:
             _line_total(entry.form, menu) if known else None for entry, known in zip(form.items, rows, strict=True)
         ],
         summary=form.summary(menu),
+        cards={} if counter().settings.payment == "stripe" else SANDBOX_CARDS,  # Stripe's own form is not on our pages
         for_script=answers.menu(menu, counter().settings.currency) | {"tax": str(counter().settings.tax_rate)},
     )
     answer = make_response(page, status)

@@ -13,6 +13,7 @@ from datetime import timedelta
 from decimal import Decimal
 from email.utils import parseaddr
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -90,6 +91,9 @@ class Settings(BaseSettings):
     payment: Literal["sandbox", "stripe", "faulty"] = "sandbox"
     stripe_url: str = Field("https://api.stripe.com", pattern=r"^https?://[^/?#\s]+/?$")
     stripe_secret_key: SecretStr | None = None
+    webhook_networks: str = ""
+    """Networks, with commas between them, to which webhooks may be posted although they are private."""
+    webhook_days: int = Field(5, ge=1, le=365)
     sms: Literal["console", "twilio", "faulty"] = "console"
     twilio_url: str = Field("https://api.twilio.com", pattern=r"^https?://[^/?#\s]+/?$")
     twilio_account_sid: str | None = Field(None, pattern=r"^[A-Za-z0-9]+$")
@@ -137,6 +141,16 @@ class Settings(BaseSettings):
         if not is_currency(code):
             raise ValueError("give a currency's three-letter code, for example USD")
         return code
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _known_networks(cls, networks: str) -> str:
+        try:
+            for network in filter(None, networks.split(",")):
+                ip_network(network.strip())
+        except ValueError as error:
+            raise ValueError("give networks with commas between them, for example 127.0.0.0/8,::1/128") from error
+        return networks
 
     @field_validator("smtp_url")
     @classmethod

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, Protocol
 
+from sqlalchemy import Connection
+
 from domain.kernel.event import Event
 from domain.kernel.unit_of_work import UnitOfWork
 from tasks.bus.retry import Retry
 
 _MARK = "__subscriptions__"
 _SETTLES = "__settles__"
+_WANTED = "__wanted__"
 
 Inside = Callable[[Sequence[Any], UnitOfWork], None]
 """Handles a batch of events of one type; its effects commit with the deliveries' being done."""
@@ -48,6 +51,8 @@ class Answer:
 
 
 Settle = Callable[[Sequence[Answer], UnitOfWork], None]
+Wanted = Callable[[Connection], bool]
+"""Tells from the database whether a handler is to get events at all."""
 
 
 class _Marked(Protocol):
@@ -75,6 +80,7 @@ class Handler:
     outside: bool
     subscriptions: Mapping[str, Subscription]
     settle: Settle | None = None
+    wanted: Wanted | None = None
 
     @property
     def read_model(self) -> tuple[str, ...]:
@@ -114,6 +120,12 @@ def settles(function: Settle) -> Settle:
     return function
 
 
+def subscribed_while(function: Wanted) -> Wanted:
+    """Name the function that tells whether the handler is subscribed; it is asked where subscriptions are written."""
+    setattr(function, _WANTED, True)
+    return function
+
+
 def _subscribe(
     event_types: Iterable[type[Event]],
     *,
@@ -149,9 +161,10 @@ class Registry:
         found = [collect(importlib.import_module(f"{package}.{name}"), overrides(name)) for name in names]
         return cls({handler.name: handler for handler in found})
 
-    def subscriptions(self) -> list[tuple[str, str]]:
-        """Give every (event type, handler) pair, sorted."""
-        return sorted((event, h.name) for h in self.handlers.values() for event in h.subscriptions)
+    def subscriptions(self, asking: Connection | None = None) -> list[tuple[str, str]]:
+        """Give every (event type, handler) pair, sorted; with a connection, only those of handlers that are wanted."""
+        wanted = [h for h in self.handlers.values() if asking is None or h.wanted is None or h.wanted(asking)]
+        return sorted((event, h.name) for h in wanted for event in h.subscriptions)
 
 
 def collect(module: ModuleType, override: Mapping[str, float]) -> Handler:
@@ -160,6 +173,7 @@ def collect(module: ModuleType, override: Mapping[str, float]) -> Handler:
     own = [thing for thing in vars(module).values() if getattr(thing, "__module__", None) == module.__name__]
     marks = [mark for thing in own for mark in getattr(thing, _MARK, [])]
     settle = next((thing for thing in own if getattr(thing, _SETTLES, False)), None)
+    wanted = next((thing for thing in own if getattr(thing, _WANTED, False)), None)
     if not marks:
         raise RegistryError(
             f"{module.__name__} handles nothing: mark a function with @handles or @calls, or move the file."
@@ -169,4 +183,4 @@ def collect(module: ModuleType, override: Mapping[str, float]) -> Handler:
         raise RegistryError(f"{module.__name__} handles an event twice: one function for each event.")
     if len({m.outside for m in marks}) > 1:
         raise RegistryError(f"{module.__name__} both persists and calls out: make it two files.")
-    return Handler(name, marks[0].outside, by_event, settle)
+    return Handler(name, marks[0].outside, by_event, settle, wanted)

@@ -6,8 +6,8 @@ from tasks.bus.registry import Registry
 
 
 def write(connection: Connection, registry: Registry) -> None:
-    """Make the table say what the registry says."""
-    pairs = registry.subscriptions()
+    """Make the table say what the registry says, of those handlers that are wanted."""
+    pairs = registry.subscriptions(connection)
     values = {"events": [event for event, _ in pairs], "handlers": [handler for _, handler in pairs]}
     given = "unnest(CAST(:events AS text[]), CAST(:handlers AS text[])) AS s (event_type, handler)"
     connection.execute(

@@ -23,6 +23,7 @@ COMMANDS = {
     "replay": "Make a handler's read model anew from the log, or compare it.",
     "dead": "List, show, retry or discard parked deliveries.",
     "gateway": "Show or switch the mode of a gateway: sms, email, oven.",
+    "webhooks": "List, add, enable or remove the endpoints that integration events are posted to.",
     "describe": "Print the JSON Schema of every event, or check that it keeps to its contract.",
     "generate": "Write docker-compose.yml and the events' contracts, or check that they are up to date.",
 }

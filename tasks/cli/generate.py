@@ -1,11 +1,13 @@
 """`pizzeria generate`: writes what follows from handlers, settings and events, so that nobody keeps it by hand."""
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
 
+from domain import integration
 from domain.events import catalogue
 from domain.kernel import contract
 from domain.settings import PREFIX, Settings
@@ -62,10 +64,13 @@ def generated() -> dict[str, str]:
 
 
 def contracts() -> dict[str, str]:
-    """Give the contract of every event's present version, by its path below the project's folder."""
+    """Give the contract of every event's present version, and of what leaves the house, by its path in the project."""
     return {
         f"{CONTRACTS}/{contract.file_name(name, kind.version)}": contract.document(kind)
         for name, kind in sorted(catalogue.types.items())
+    } | {
+        f"{CONTRACTS}/integration/{how.name}.v{how.version}.json": json.dumps(integration.schema(how), indent=2) + "\n"
+        for how in integration.TRANSLATIONS.values()
     }
 
 

@@ -300,10 +300,20 @@ def figure_order(connection: Connection, order: Order) -> None:
     """Keep what was ordered."""
     sql(
         connection,
-        "INSERT INTO order_metrics (order_id, customer_id, order_value, item_count, order_time, customer_type)"
-        " VALUES (:id, :customer_id, :total, :count, :placed_at, 'new')",
+        "INSERT INTO order_metrics (order_id, customer_id, order_value, item_count, order_time, customer_type,"
+        " fulfilment, promised_at)"
+        " VALUES (:id, :customer_id, :total, :count, :placed_at, 'new', 'delivery', :estimated_ready_time)",
         count=sum(item["quantity"] for item in order["items"]),
         **order,
+    )
+    sql(
+        connection,
+        "INSERT INTO sales_lines (order_id, line, order_time, pizza, name, size, quantity, revenue)"
+        " SELECT :id, n, :placed_at, pizza, name, size, quantity, unit_price * quantity"
+        " FROM ROWS FROM (json_to_recordset(CAST(:items AS json)) AS"
+        " (pizza text, name text, size text, quantity int, unit_price numeric)) WITH ORDINALITY"
+        " AS l (pizza, name, size, quantity, unit_price, n)",
+        **order | {"items": msgspec.json.encode(order["items"]).decode()},
     )
 
 

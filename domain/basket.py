@@ -68,6 +68,8 @@ def price(lines: Sequence[Line], menu: Menu) -> tuple[OrderItem, ...]:
             problems[f"{field}.pizza"] = f"{pizza.name} is sold out."
         elif line.size not in pizza.prices:
             problems[f"{field}.size"] = f"{pizza.name} does not come in this size."
+        elif line.size in pizza.sold_out_sizes:
+            problems[f"{field}.size"] = f"{pizza.name} is sold out in this size."
         for topping in unknown:
             problems[f"{field}.toppings.{line.toppings.index(topping)}"] = "There is no such topping."
         if pizza is None or unknown or line.size not in pizza.prices:

@@ -1,13 +1,24 @@
 """Customers, known by their telephone number."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, text
 from uuid_utils.compat import uuid7
 
 from domain.kernel import clock
+
+ID_PATTERN = "[0-9a-f]{32}"
+"""A customer's id as a regular expression."""
+_FEWEST_DIGITS = 6
+
+
+class NoOneCustomerError(Exception):
+    """What was said names no customer, or more than one; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +36,23 @@ class Customer:
 
     id: str
     returning: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A customer as the staff know them: points, and the house account's limit and what is owed, if there is one."""
+
+    id: str
+    phone: str
+    name: str
+    points: int
+    credit_limit: Decimal | None
+    balance: Decimal | None
+
+    @property
+    def masked_phone(self) -> str:
+        """Give enough of the number to tell customers apart, and too little to call them."""
+        return f"{self.phone[:3]}{'•' * (len(self.phone) - 5)}{self.phone[-2:]}"
 
 
 # Both in one statement: each one costs more than what it does. Sorted: two who add the same people must not deadlock.
@@ -64,3 +92,51 @@ def find_or_add(connection: Connection, contacts: Sequence[Contact]) -> list[Cus
         customers.append(Customer(known.id, known.returning or contact.phone in met))
         met.add(contact.phone)
     return customers
+
+
+_RECORDS = (
+    "SELECT c.id, c.phone, c.name, coalesce(b.points, 0) AS points, a.credit_limit, a.balance FROM customers c"
+    " LEFT JOIN loyalty_balances b ON b.customer_id = c.id LEFT JOIN house_accounts a ON a.customer_id = c.id "
+)
+
+
+def newest(connection: Connection, limit: int = 20) -> list[Record]:
+    """Read those who ordered for the first time last."""
+    return _read(connection, "ORDER BY c.id DESC LIMIT :limit", limit=limit)
+
+
+def search(connection: Connection, typed: str, limit: int = 20) -> list[Record]:
+    """Find customers by the last digits of their number, or by its first after a +; the newest first."""
+    digits = re.sub("[^0-9]", "", typed)
+    if not digits:
+        return []
+    pattern = f"+{digits}%" if typed.strip().startswith("+") else f"%{digits.lstrip('0')}"
+    return _read(
+        connection, "WHERE c.phone LIKE :pattern ORDER BY c.id DESC LIMIT :limit", pattern=pattern, limit=limit
+    )
+
+
+def get(connection: Connection, customer_id: str) -> Record:
+    """Read a customer. Raises NoOneCustomerError."""
+    found = _read(connection, "WHERE c.id = :id", id=customer_id)
+    if not found:
+        raise NoOneCustomerError("There is no such customer.")
+    return found[0]
+
+
+def find(connection: Connection, said: str) -> Record:
+    """Find the one customer who is meant by an id or a telephone number. Raises NoOneCustomerError."""
+    if re.fullmatch(ID_PATTERN, said):
+        return get(connection, said)
+    if len(re.sub("[^0-9]", "", said)) < _FEWEST_DIGITS:
+        raise NoOneCustomerError(f"Give a customer's id, or at least {_FEWEST_DIGITS} digits of the telephone number.")
+    found = search(connection, said, limit=2)
+    if len(found) > 1:
+        raise NoOneCustomerError("Several customers have such a number: give it with its country code.")
+    if not found:
+        raise NoOneCustomerError("There is no such customer.")
+    return found[0]
+
+
+def _read(connection: Connection, rest: str, **values: Any) -> list[Record]:
+    return [Record(**row._mapping) for row in connection.execute(text(_RECORDS + rest), values)]

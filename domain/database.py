@@ -3,9 +3,23 @@
 from domain.kernel.unit_of_work import LOCK_SECONDS, Database
 
 # Whoever locks more than one of these locks them in this order, each once and sorted by key, so that no two deadlock.
-# `kitchen` and `dispatch` are advisory locks: who may load the oven, who may send drivers off. A ticket's lock guards
-# its rows in ticket_pizzas and oven_loads too. What `fire` takes late it takes with SKIP LOCKED, which never waits.
-LOCK_ORDER = ("reservations", "ingredients", "tickets", "kitchen", "tours", "dispatch", "orders", "payments")
+# `menu` stands for the menu's tables, which an import locks whole. `kitchen` and `dispatch` are advisory locks: who may
+# load the oven, who may send drivers off. A ticket's lock guards its rows in ticket_pizzas and oven_loads too. What
+# `fire` takes late it takes with SKIP LOCKED, which never waits.
+LOCK_ORDER = (
+    "menu",
+    "house_accounts",
+    "loyalty_balances",
+    "reservations",
+    "ingredients",
+    "purchases",
+    "tickets",
+    "kitchen",
+    "tours",
+    "dispatch",
+    "orders",
+    "payments",
+)
 
 
 def connect(url: str, *, connections: int = 5, ping: bool = True, lock_seconds: float = LOCK_SECONDS) -> Database:

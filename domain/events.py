@@ -204,7 +204,7 @@ class PaymentRefunded(PaymentEvent, frozen=True, kw_only=True):
 
 @catalogue.register
 class InventoryLow(Event, frozen=True, kw_only=True):
-    """An ingredient's stock has crossed its threshold; quantities in its unit."""
+    """An ingredient's stock has crossed its threshold, or an order found too little; quantities in its unit."""
 
     stream: ClassVar[str] = "ingredient"
     key: ClassVar[str] = "ingredient_id"
@@ -214,6 +214,47 @@ class InventoryLow(Event, frozen=True, kw_only=True):
     current_quantity: int
     minimum_threshold: int
     supplier_info: SupplierInfo
+
+
+class PurchaseEvent(Event, frozen=True, kw_only=True):
+    """An event in a purchase's own stream: so much of an ingredient, in its unit, from its supplier."""
+
+    stream: ClassVar[str] = "purchase"
+    key: ClassVar[str] = "purchase_id"
+
+    purchase_id: int
+    ingredient_id: str
+    ingredient_name: str
+    quantity: int
+    unit: str
+    supplier_info: SupplierInfo
+
+
+@catalogue.register
+class PurchaseOrdered(PurchaseEvent, frozen=True, kw_only=True):
+    """The pizzeria has ordered an ingredient that was low."""
+
+
+@catalogue.register
+class SupplierReminded(PurchaseEvent, frozen=True, kw_only=True):
+    """Staff asked for the mail about an open purchase to be sent once more."""
+
+    requested_by: str
+
+
+@catalogue.register
+class StockReceived(Event, frozen=True, kw_only=True):
+    """A purchase has come and is in the store; quantities in the ingredient's unit."""
+
+    stream: ClassVar[str] = "ingredient"
+    key: ClassVar[str] = "ingredient_id"
+
+    ingredient_id: str
+    ingredient_name: str
+    purchase_id: int
+    received_quantity: int
+    current_quantity: int
+    received_by: str
 
 
 @catalogue.register
@@ -226,6 +267,21 @@ class OvenLoadFired(Event, frozen=True, kw_only=True):
     load_id: str
     parts: int
     due_at: Moment
+
+
+@catalogue.register
+class PointsTransferred(Event, frozen=True, kw_only=True):
+    """A customer has given loyalty points to another. What an order earns is told by its OrderDelivered."""
+
+    stream: ClassVar[str] = "loyalty"
+    key: ClassVar[str] = "transfer_id"
+
+    transfer_id: str
+    from_customer_id: str
+    to_customer_id: str
+    points: int
+    transferred_by: str
+    transferred_at: Moment
 
 
 class MessageEvent(Event, frozen=True, kw_only=True):

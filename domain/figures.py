@@ -12,7 +12,7 @@ def efficiency_score(preparation_time: int, estimated: int) -> float:
 
 
 def track_orders(work: UnitOfWork, placed: Sequence[OrderPlaced]) -> None:
-    """Keep value, size, time and kind of customer of each order."""
+    """Keep value, size, time and kind of customer of each order, and for when it was promised."""
     work.insert(
         "order_metrics",
         [
@@ -23,8 +23,31 @@ def track_orders(work: UnitOfWork, placed: Sequence[OrderPlaced]) -> None:
                 "item_count": sum(item.quantity for item in order.items),
                 "order_time": order.placed_at,
                 "customer_type": "returning" if order.returning_customer else "new",
+                "fulfilment": order.fulfilment,
+                "promised_at": order.estimated_delivery_time,
             }
             for order in placed
+        ],
+    )
+
+
+def track_lines(work: UnitOfWork, placed: Sequence[OrderPlaced]) -> None:
+    """Keep what each line of each order was for, and what it came to before tax."""
+    work.insert(
+        "sales_lines",
+        [
+            {
+                "order_id": order.order_id,
+                "line": number,
+                "order_time": order.placed_at,
+                "pizza": item.pizza,
+                "name": item.name,
+                "size": item.size,
+                "quantity": item.quantity,
+                "revenue": item.unit_price * item.quantity,
+            }
+            for order in placed
+            for number, item in enumerate(order.items, 1)
         ],
     )
 

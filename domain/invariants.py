@@ -1,4 +1,4 @@
-"""What must be true of the pizzeria's orders, store, kitchen, tours, payments, messages and figures."""
+"""What must be true of the pizzeria: its orders, store, kitchen, tours, money, messages, figures and customers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -70,7 +70,7 @@ ORDERS = (
 _MOVED = """
 WITH held AS (
     SELECT r.order_id, i.key AS ingredient_id,
-        CASE WHEN r.state = 'reserved' THEN -i.value::bigint ELSE 0 END AS quantity
+        CASE WHEN r.state IN ('reserved', 'used') THEN -i.value::bigint ELSE 0 END AS quantity
     FROM reservations r, jsonb_each_text(r.ingredients) AS i
 ), moved AS (
     SELECT order_id, ingredient_id, sum(quantity) AS quantity FROM stock_movements
@@ -80,6 +80,39 @@ SELECT coalesce(h.order_id, m.order_id) || ': ' || coalesce(h.ingredient_id, m.i
     || ' moved by ' || coalesce(m.quantity, 0) || ', reserved ' || coalesce(-h.quantity, 0)
 FROM held h FULL JOIN moved m USING (order_id, ingredient_id)
 WHERE coalesce(h.quantity, 0) <> coalesce(m.quantity, 0)
+"""
+
+# An order that got ready while the subscription was being written may have gone to nobody.
+_USED = """
+SELECT o.id || ' is ' || o.status || ', its reservation ' || r.state
+FROM orders o JOIN reservations r ON r.order_id = o.id
+JOIN subscriptions s ON s.event_type = 'OrderReady' AND s.handler = 'inventory'
+WHERE (r.state = 'used' AND o.ready_at IS NULL)
+    OR (r.state = 'reserved' AND o.ready_at > s.since + interval '35 seconds'
+        AND NOT EXISTS (SELECT FROM deliveries d JOIN events e USING (position)
+            WHERE e.stream = 'order-' || o.id AND e.type = 'OrderReady'
+            AND d.handler = 'inventory' AND d.state <> 'done'))
+"""
+
+_RECEIVED = """
+SELECT coalesce(p.id, m.purchase_id) || ' of ' || coalesce(p.quantity, 0) || ' is ' || coalesce(p.state, 'no purchase')
+    || ', came into the store as ' || coalesce(m.quantity, 0)
+FROM purchases p FULL JOIN (
+    SELECT purchase_id, sum(quantity) AS quantity FROM stock_movements
+    WHERE purchase_id IS NOT NULL AND reason = 'received' GROUP BY 1
+) m ON m.purchase_id = p.id
+WHERE coalesce(m.quantity, 0) <> CASE WHEN p.state = 'received' THEN p.quantity ELSE 0 END
+"""
+
+_PURCHASED = """
+SELECT coalesce(p.id, e.id) || ' was recorded ' || coalesce(e.ordered, 0) || ' times as ordered, '
+    || coalesce(e.received, 0) || ' times as received, and is ' || coalesce(p.state, 'no purchase')
+FROM purchases p FULL JOIN (
+    SELECT (data ->> 'purchase_id')::bigint AS id, count(*) FILTER (WHERE type = 'PurchaseOrdered') AS ordered,
+        count(*) FILTER (WHERE type = 'StockReceived') AS received
+    FROM events WHERE type IN ('PurchaseOrdered', 'StockReceived') GROUP BY 1
+) e ON e.id = p.id
+WHERE coalesce(e.ordered, 0) <> 1 OR e.received <> CASE WHEN p.state = 'received' THEN 1 ELSE 0 END
 """
 
 STOCK = (
@@ -100,12 +133,40 @@ STOCK = (
         "Every order that is made has its ingredients",
         "SELECT o.id || ' is ' || o.status || ', its reservation ' || coalesce(r.state, 'missing')"
         " FROM orders o LEFT JOIN reservations r ON r.order_id = o.id"
-        " WHERE o.status NOT IN ('placed', 'cancelled') AND r.state IS DISTINCT FROM 'reserved'",
+        " WHERE o.status NOT IN ('placed', 'cancelled') AND coalesce(r.state, '') NOT IN ('reserved', 'used')",
     ),
+    Invariant("What is made has used its ingredients, and nothing else has", _USED, when_quiet=True),
     Invariant(
         "No cancelled order keeps ingredients",
         "SELECT o.id FROM orders o JOIN reservations r ON r.order_id = o.id"
         " WHERE o.status = 'cancelled' AND r.state = 'reserved'",
+        when_quiet=True,
+    ),
+)
+
+PROCUREMENT = (
+    Invariant(
+        "What is low is on its way",
+        "SELECT i.id || ' is low until there are ' || i.low_until FROM ingredients i WHERE i.low_until IS NOT NULL"
+        " AND NOT EXISTS (SELECT FROM purchases p WHERE p.ingredient_id = i.id AND p.state = 'open')"
+        " AND NOT EXISTS (SELECT FROM deliveries d WHERE d.handler = 'procurement' AND d.state <> 'done')",
+        when_quiet=True,
+    ),
+    Invariant(
+        "What there is enough of is not taken for low",
+        "SELECT id || ' is ' || quantity || ', low until there are ' || low_until FROM ingredients"
+        " WHERE low_until <= quantity",
+    ),
+    Invariant("Every purchase came into the store once, or is still open", _RECEIVED),
+    Invariant("Every purchase was recorded as it was ordered and received", _PURCHASED),
+    Invariant(
+        "Every purchase was sent to its supplier by one mail",
+        "SELECT e.type || ' ' || e.position || ' brought ' || count(m.key) || ' mails' FROM events e"
+        " LEFT JOIN messages m ON m.purchase_id = (e.data ->> 'purchase_id')::bigint"
+        "  AND split_part(m.key, ':', 1) = e.id::text"
+        " WHERE e.type = 'PurchaseOrdered'"
+        " AND NOT EXISTS (SELECT FROM deliveries d WHERE d.position = e.position AND d.state = 'pending')"
+        " GROUP BY e.type, e.position HAVING count(m.key) <> 1",
         when_quiet=True,
     ),
 )
@@ -261,12 +322,27 @@ _FIGURES = """
 SELECT coalesce(o.id, m.order_id) || ' was ' || coalesce(o.total::text, 'never') || ', its figures say '
     || coalesce(m.order_value::text, 'nothing')
 FROM orders o FULL JOIN order_metrics m ON m.order_id = o.id
-WHERE (o.customer_id, o.total, o.placed_at) IS DISTINCT FROM (m.customer_id, m.order_value, m.order_time)
+WHERE (o.customer_id, o.total, o.placed_at, o.fulfilment, o.estimated_delivery_time)
+    IS DISTINCT FROM (m.customer_id, m.order_value, m.order_time, m.fulfilment, m.promised_at)
     OR m.item_count <> (SELECT sum((i ->> 'quantity')::int) FROM jsonb_array_elements(o.items) i)
+"""
+
+_SOLD = """
+SELECT coalesce(o.id, l.order_id) || ' has lines for ' || coalesce(o.subtotal::text, 'nothing')
+    || ', its figures say ' || coalesce(l.revenue::text, 'nothing')
+FROM orders o FULL JOIN (
+    SELECT order_id, sum(revenue) AS revenue, min(order_time) AS first, max(order_time) AS last,
+        jsonb_object_agg(line, jsonb_build_array(pizza, name, size, quantity)) AS sold
+    FROM sales_lines GROUP BY order_id
+) l ON l.order_id = o.id
+WHERE (o.subtotal, o.placed_at, o.placed_at) IS DISTINCT FROM (l.revenue, l.first, l.last)
+    OR l.sold <> (SELECT jsonb_object_agg(n, jsonb_build_array(i -> 'pizza', i -> 'name', i -> 'size', i -> 'quantity'))
+        FROM jsonb_array_elements(o.items) WITH ORDINALITY AS lines (i, n))
 """
 
 FIGURES = (
     Invariant("The figures know every order as it was placed", _FIGURES, when_quiet=True),
+    Invariant("The figures know every line of every order", _SOLD, when_quiet=True),
     Invariant(
         "The figures know how every order ended",
         "SELECT o.id || ' is ' || o.status || ', its figures say ' || coalesce(f.outcome, 'nothing')"
@@ -281,6 +357,81 @@ FIGURES = (
         " WHERE (e.data ->> 'preparation_time')::int IS DISTINCT FROM f.preparation_time",
         when_quiet=True,
     ),
+)
+
+# Only where its delivery is done: what was delivered before there were points earned none, what is parked none yet.
+_EARNED = """
+SELECT e.stream || ' earned ' || coalesce(l.points::text, 'nothing')
+FROM deliveries d JOIN events e USING (position)
+JOIN orders o ON o.id = substr(e.stream, 7)
+LEFT JOIN loyalty_entries l ON l.about = o.id AND l.reason = 'earned'
+WHERE d.handler = 'loyalty' AND d.state = 'done' AND e.type = 'OrderDelivered'
+    AND (l.points, l.customer_id) IS DISTINCT FROM (floor(o.total), o.customer_id)
+UNION ALL
+SELECT l.about || ' earned ' || l.points FROM loyalty_entries l LEFT JOIN orders o ON o.id = l.about
+WHERE l.reason = 'earned' AND o.status IS DISTINCT FROM 'delivered'
+"""
+
+LOYALTY = (
+    Invariant(
+        "The ledger of points sums to the balances",
+        "SELECT customer_id || ' has ' || coalesce(b.points, 0) || ', the entries say ' || coalesce(e.points, 0)"
+        " FROM loyalty_balances b FULL JOIN"
+        " (SELECT customer_id, sum(points) AS points FROM loyalty_entries GROUP BY customer_id) e USING (customer_id)"
+        " WHERE coalesce(b.points, 0) <> coalesce(e.points, 0)",
+    ),
+    Invariant(
+        "Nobody ever had fewer than no points",
+        "SELECT customer_id || ' had ' || min(points) FROM (SELECT customer_id,"
+        "  sum(points) OVER (PARTITION BY customer_id ORDER BY id) AS points FROM loyalty_entries) e"
+        " GROUP BY customer_id HAVING min(points) < 0",
+    ),
+    Invariant("A delivered order has earned its points, once, and no other order has", _EARNED),
+    Invariant(
+        "What one customer gave, the other got",
+        "SELECT coalesce(t.id, e.about) FROM loyalty_transfers t FULL JOIN"
+        " (SELECT about, min(customer_id) FILTER (WHERE points = -size) AS sender,"
+        "   min(customer_id) FILTER (WHERE points = size) AS recipient, max(size) AS points, count(*) AS lines"
+        "  FROM (SELECT *, abs(points) AS size FROM loyalty_entries WHERE reason <> 'earned') l GROUP BY about) e"
+        " ON e.about = t.id"
+        " WHERE (t.sender, t.recipient, t.points, 2) IS DISTINCT FROM (e.sender, e.recipient, e.points, e.lines)",
+    ),
+)
+
+_ON_ACCOUNT = """
+SELECT coalesce(o.id, e.about) || ' costs ' || coalesce(o.total::text, 'nothing') || ', its account was charged '
+    || coalesce(e.amount::text, 'nothing')
+FROM (SELECT * FROM orders WHERE payment = 'account') o
+FULL JOIN (SELECT * FROM account_entries WHERE reason = 'charged') e ON e.about = o.id
+WHERE (o.customer_id, o.total) IS DISTINCT FROM (e.customer_id, e.amount)
+"""
+
+_OWED = """
+SELECT customer_id || ' owes ' || a.balance || ', the orders less what was paid say '
+    || coalesce(o.total, 0) - coalesce(p.amount, 0)
+FROM house_accounts a LEFT JOIN (
+    SELECT customer_id, sum(total) AS total FROM orders WHERE payment = 'account' AND status <> 'cancelled' GROUP BY 1
+) o USING (customer_id) LEFT JOIN (
+    SELECT customer_id, -sum(amount) AS amount FROM account_entries WHERE reason = 'paid' GROUP BY 1
+) p USING (customer_id)
+WHERE a.balance <> coalesce(o.total, 0) - coalesce(p.amount, 0)
+"""
+
+ACCOUNTS = (
+    Invariant(
+        "The ledger of house accounts sums to what is owed",
+        "SELECT customer_id || ' owes ' || a.balance || ', the entries say ' || coalesce(sum(e.amount), 0)"
+        " FROM house_accounts a LEFT JOIN account_entries e USING (customer_id)"
+        " GROUP BY customer_id HAVING a.balance <> coalesce(sum(e.amount), 0)",
+    ),
+    Invariant("What is put on an account is charged, once", _ON_ACCOUNT),
+    Invariant(
+        "Only cancelled orders are taken off an account",
+        "SELECT e.about || ' is ' || coalesce(o.status, 'no order') FROM account_entries e"
+        " LEFT JOIN orders o ON o.id = e.about"
+        " WHERE e.reason = 'cancelled' AND (o.status, -o.total) IS DISTINCT FROM ('cancelled', e.amount)",
+    ),
+    Invariant("An account owes its open orders, less what was paid", _OWED, when_quiet=True),
 )
 
 # Why an order may stand still although all is quiet: no room in the oven, a pizza given up, no driver, or the road.
@@ -309,4 +460,16 @@ def stuck(settings: Settings) -> Invariant:
 
 def invariants(settings: Settings) -> tuple[Invariant, ...]:
     """Give all of them."""
-    return (*ORDERS, stuck(settings), *STOCK, *KITCHEN, *DELIVERY, *PAYMENTS, *MESSAGES, *FIGURES)
+    return (
+        *ORDERS,
+        stuck(settings),
+        *STOCK,
+        *PROCUREMENT,
+        *KITCHEN,
+        *DELIVERY,
+        *PAYMENTS,
+        *MESSAGES,
+        *FIGURES,
+        *LOYALTY,
+        *ACCOUNTS,
+    )

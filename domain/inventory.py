@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -21,9 +22,46 @@ class Ingredient:
 
     id: str
     name: str
+    unit: str
     quantity: int
     minimum_threshold: int
     supplier: SupplierInfo
+    low_until: int | None = None
+    """It is known to be low, until so much is there again; None while it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """An ingredient as people look at it, with the purchase that is on its way."""
+
+    id: str
+    name: str
+    unit: str
+    quantity: int
+    minimum_threshold: int
+    low: bool
+    supplier: str
+    purchase_id: int | None
+    purchased: int | None
+    ordered_at: datetime | None
+
+
+class StockError(Exception):
+    """The store cannot do what it is asked to do; the message is a sentence."""
+
+
+class UnknownIngredientError(StockError):
+    """There is no such ingredient."""
+
+
+class QuantityError(StockError):
+    """There cannot be so much of it."""
+
+
+MAX_QUANTITY = 10**12
+"""More than any store holds, in any unit."""
+COUNT = "Count a whole number, 0 or more."
+WASTE = "Waste a whole number, 1 or more."
 
 
 class RecipeBook:
@@ -98,6 +136,13 @@ class Reservations:
         )
         return {row.order_id: row.ingredients for row in held}
 
+    def use(self, order_ids: Iterable[str]) -> None:
+        """Turn the reservations of orders that are made into what they used: nothing of it ever comes back."""
+        self._work.run(
+            "UPDATE reservations SET state = 'used' WHERE order_id = ANY(:ids) AND state = 'reserved'",
+            ids=sorted(set(order_ids)),
+        )
+
 
 class Stock:
     """The ingredients that a unit of work changes: locked all at once, sorted."""
@@ -107,14 +152,22 @@ class Stock:
         self._work = work
         work.locks("ingredients")
         rows = work.run(
-            "SELECT i.id, i.name, i.quantity, i.minimum_threshold, s.id AS supplier_id, s.name AS supplier_name,"
-            " s.email, s.phone, s.lead_days FROM ingredients i JOIN suppliers s ON s.id = i.supplier_id"
+            "SELECT i.id, i.name, i.unit, i.quantity, i.minimum_threshold, i.low_until, s.id AS supplier_id,"
+            " s.name AS supplier_name, s.email, s.phone, s.lead_days"
+            " FROM ingredients i JOIN suppliers s ON s.id = i.supplier_id"
             " WHERE i.id = ANY(:ids) ORDER BY i.id FOR UPDATE OF i",
             ids=sorted(set(ids)),
         )
         self._ingredients = {row.id: _ingredient(row) for row in rows}
-        self._before = {i.id: i.quantity for i in self._ingredients.values()}
-        self._movements: list[dict[str, str | int]] = []
+        self._before = {i.id: (i.quantity, i.low_until) for i in self._ingredients.values()}
+        self._movements: list[dict[str, str | int | None]] = []
+        self._needed: Counter[str] = Counter()
+
+    def __getitem__(self, ingredient_id: str) -> Ingredient:
+        """Give one of the locked ingredients. Raises UnknownIngredientError."""
+        if ingredient_id not in self._ingredients:
+            raise UnknownIngredientError(f"No ingredient is called {ingredient_id}.")
+        return self._ingredients[ingredient_id]
 
     def reserve(self, order_id: str, needs: Needs) -> tuple[MissingIngredient, ...]:
         """Put by what an order needs, all or nothing; gives what is missing."""
@@ -126,35 +179,56 @@ class Stock:
             if (available := self._ingredients[i].quantity) < n
         )
         if not missing:
-            self._move("reserved", order_id, {i: -n for i, n in needs.items()})
+            self._move("reserved", {i: -n for i, n in needs.items()}, order_id=order_id)
+        for ingredient in missing:
+            self._needed[ingredient.ingredient_id] = max(ingredient.required, self._needed[ingredient.ingredient_id])
         return missing
 
     def put_back(self, order_id: str, needs: Needs) -> None:
         """Put back what an order had reserved."""
-        self._move("released", order_id, needs)
+        self._move("released", needs, order_id=order_id)
 
-    def _move(self, reason: str, order_id: str, quantities: Needs) -> None:
+    def receive(self, ingredient_id: str, quantity: int, purchase_id: int) -> None:
+        """Take a purchase in."""
+        self._move("received", {ingredient_id: quantity}, purchase_id=purchase_id)
+
+    def correct(self, reason: str, ingredient_id: str, quantity: int) -> None:
+        """Make it so much, as somebody found it; where it is so much already, nothing moves."""
+        if difference := quantity - self[ingredient_id].quantity:
+            self._move(reason, {ingredient_id: difference})
+
+    def _move(self, reason: str, quantities: Needs, **about: str | int) -> None:
         for ingredient, quantity in sorted(quantities.items()):
             self._ingredients[ingredient].quantity += quantity
-            self._movements.append(
-                {"ingredient_id": ingredient, "reason": reason, "quantity": quantity, "order_id": order_id}
-            )
+            self._movements.append({"ingredient_id": ingredient, "reason": reason, "quantity": quantity, **about})
 
     def save(self) -> None:
-        """Write the quantities and their movements, and record each ingredient that fell below its threshold."""
-        if not self._movements:
-            return
+        """Write the quantities and their movements, and record each ingredient that has got low."""
         self._work.insert("stock_movements", self._movements)
-        changed = [i for i in self._ingredients.values() if i.quantity != self._before[i.id]]
-        self._work.run(
-            "UPDATE ingredients i SET quantity = n.quantity"
-            " FROM unnest(CAST(:ids AS text[]), CAST(:quantities AS bigint[])) AS n (id, quantity) WHERE i.id = n.id",
-            ids=[i.id for i in changed],
-            quantities=[i.quantity for i in changed],
-        )
-        for ingredient in changed:
-            if ingredient.quantity < ingredient.minimum_threshold <= self._before[ingredient.id]:
-                self._work.record(_low(ingredient))
+        low = [ingredient for ingredient in self._ingredients.values() if self._gets_low(ingredient)]
+        changed = [i for i in self._ingredients.values() if (i.quantity, i.low_until) != self._before[i.id]]
+        if changed:
+            self._work.run(
+                "UPDATE ingredients i SET quantity = n.quantity, low_until = n.low_until"
+                " FROM unnest(CAST(:ids AS text[]), CAST(:quantities AS bigint[]), CAST(:lows AS bigint[]))"
+                " AS n (id, quantity, low_until) WHERE i.id = n.id",
+                ids=[i.id for i in changed],
+                quantities=[i.quantity for i in changed],
+                lows=[i.low_until for i in changed],
+            )
+        for ingredient in low:
+            self._work.record(_low(ingredient))
+
+    def _gets_low(self, ingredient: Ingredient) -> bool:
+        """Note whether there is too little of it, for the threshold or for an order, and tell whether that is new."""
+        if ingredient.low_until is not None:
+            if ingredient.quantity >= ingredient.low_until:
+                ingredient.low_until = None
+            return False
+        enough = max(ingredient.minimum_threshold, self._needed[ingredient.id])
+        if ingredient.quantity < enough:
+            ingredient.low_until = enough
+        return ingredient.low_until is not None
 
 
 def _low(ingredient: Ingredient) -> InventoryLow:
@@ -175,7 +249,7 @@ def _ingredient(row: Any) -> Ingredient:
         phone=row.phone,
         lead_days=row.lead_days,
     )
-    return Ingredient(row.id, row.name, row.quantity, row.minimum_threshold, supplier)
+    return Ingredient(row.id, row.name, row.unit, row.quantity, row.minimum_threshold, supplier, row.low_until)
 
 
 Outcome = dict[str, tuple[Needs, tuple[MissingIngredient, ...]]]
@@ -203,3 +277,47 @@ def release(work: UnitOfWork, order_ids: Iterable[str]) -> None:
     for order_id, needs in held.items():
         stock.put_back(order_id, needs)
     stock.save()
+
+
+def use(work: UnitOfWork, order_ids: Iterable[str]) -> None:
+    """Note that these orders are made: what was put by for them is used."""
+    Reservations(work).use(order_ids)
+
+
+def count(work: UnitOfWork, ingredient_id: str, quantity: int) -> Ingredient:
+    """Write down that somebody counted so much of an ingredient, beside what is put by for orders.
+
+    Raises UnknownIngredientError or QuantityError.
+    """
+    if not 0 <= quantity <= MAX_QUANTITY:
+        raise QuantityError(COUNT)
+    stock = Stock(work, [ingredient_id])
+    stock.correct("counted", ingredient_id, quantity)
+    stock.save()
+    return stock[ingredient_id]
+
+
+def waste(work: UnitOfWork, ingredient_id: str, quantity: int) -> Ingredient:
+    """Write down that so much of an ingredient was thrown away. Raises UnknownIngredientError or QuantityError."""
+    if not 0 < quantity <= MAX_QUANTITY:
+        raise QuantityError(WASTE)
+    stock = Stock(work, [ingredient_id])
+    there = stock[ingredient_id]
+    if there.quantity < quantity:
+        raise QuantityError(f"There is no more than {there.quantity} {there.unit} of {there.name.lower()} to waste.")
+    stock.correct("wasted", ingredient_id, there.quantity - quantity)
+    stock.save()
+    return there
+
+
+def shelves(connection: Connection) -> list[Shelf]:
+    """Read what is in the store, by name."""
+    rows = connection.execute(
+        text(
+            "SELECT i.id, i.name, i.unit, i.quantity, i.minimum_threshold, i.quantity < i.minimum_threshold AS low,"
+            " s.name AS supplier, p.id AS purchase_id, p.quantity AS purchased, p.ordered_at FROM ingredients i"
+            " JOIN suppliers s ON s.id = i.supplier_id"
+            " LEFT JOIN purchases p ON p.ingredient_id = i.id AND p.state = 'open' ORDER BY i.name, i.id"
+        )
+    )
+    return [Shelf(*row) for row in rows]

@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import Connection, text
 
 from domain.kernel import clock
+
+FRESH_SECONDS = 2.0
+"""For so long a web process may show the menu as it was before a change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,11 @@ class Pizza:
     description: str
     vegetarian: bool
     sold_out: bool
+    """It cannot be ordered in any size: taken off by hand, or the store has too little."""
     prices: Mapping[str, Decimal]
+    category: str | None = None
+    sold_out_sizes: frozenset[str] = frozenset()
+    """Those of its sizes for one of which the store has too little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +56,56 @@ class Menu:
 
 
 def read(connection: Connection) -> Menu:
-    """Read the menu."""
+    """Read the menu: what has a price that is not retired, and the sizes that come up."""
     prices: dict[str, dict[str, Decimal]] = {}
     for row in connection.execute(
-        text("SELECT p.pizza_id, p.size_id, p.price FROM prices p JOIN sizes s ON s.id = p.size_id ORDER BY s.rank")
+        text(
+            "SELECT p.pizza_id, p.size_id, p.price FROM prices p JOIN sizes s ON s.id = p.size_id"
+            " WHERE NOT p.retired ORDER BY s.rank"
+        )
     ):
         prices.setdefault(row.pizza_id, {})[row.size_id] = row.price
-    pizzas = connection.execute(text("SELECT id, name, description, vegetarian, sold_out FROM pizzas ORDER BY rank"))
+    offered = {size for sizes in prices.values() for size in sizes}
+    pizzas = connection.execute(
+        text(
+            "SELECT id, name, description, vegetarian, category, sold_out OR coalesce(off_until > :now, false) AS off"
+            " FROM pizzas ORDER BY rank, id"
+        ),
+        {"now": clock.now()},
+    )
+    short = _short(connection)
     sizes = connection.execute(text("SELECT id, name FROM sizes ORDER BY rank"))
     toppings = connection.execute(text("SELECT id, name, price FROM toppings ORDER BY rank"))
     return Menu(
-        {r.id: Pizza(r.id, r.name, r.description, r.vegetarian, r.sold_out, prices.get(r.id, {})) for r in pizzas},
-        {r.id: Size(r.id, r.name) for r in sizes},
+        {r.id: _pizza(r, prices[r.id], short.get(r.id, frozenset())) for r in pizzas if r.id in prices},
+        {r.id: Size(r.id, r.name) for r in sizes if r.id in offered},
         {r.id: Topping(r.id, r.name, r.price) for r in toppings},
     )
+
+
+def _short(connection: Connection) -> dict[str, frozenset[str]]:
+    """Give the sizes of each pizza for one of which the store has too little; what has no recipe never runs out."""
+    sizes: dict[str, frozenset[str]] = {}
+    for row in connection.execute(
+        text(
+            "SELECT DISTINCT r.pizza_id, r.size_id FROM recipes r JOIN ingredients i ON i.id = r.ingredient_id"
+            " WHERE i.quantity < r.quantity"
+        )
+    ):
+        sizes[row.pizza_id] = sizes.get(row.pizza_id, frozenset()) | {row.size_id}
+    return sizes
+
+
+def _pizza(row: Any, prices: Mapping[str, Decimal], short: frozenset[str]) -> Pizza:
+    short &= prices.keys()
+    off = row.off or short == prices.keys()
+    return Pizza(row.id, row.name, row.description, row.vegetarian, off, prices, row.category, short)
 
 
 class CachedMenu:
     """The menu, read again when it is older than so many seconds: placing an order need not read it anew."""
 
-    def __init__(self, seconds: float = 2) -> None:
+    def __init__(self, seconds: float = FRESH_SECONDS) -> None:
         self._seconds = seconds
         self._menu: Menu | None = None
         self._read_at = 0.0

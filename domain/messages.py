@@ -1,4 +1,4 @@
-"""What customers are told: the texts, and a row for every message with its state."""
+"""What customers and suppliers are told: the texts, and a row for every message with its state."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from babel.numbers import format_currency
 from sqlalchemy import Connection, text
 
+from domain import procurement
 from domain.events import (
     MessageFailed,
     MessageRequeued,
@@ -20,8 +21,12 @@ from domain.events import (
     OrderOutForDelivery,
     OrderPlaced,
     OrderReady,
+    PurchaseEvent,
+    SupplierReminded,
 )
+from domain.inventory import StockError
 from domain.kernel import clock
+from domain.kernel.event import Event
 from domain.kernel.unit_of_work import UnitOfWork
 from domain.orders import code_of
 from domain.settings import Settings
@@ -41,18 +46,26 @@ class TooSoonError(MessageError):
     """The message was sent again a moment ago."""
 
 
+class TooLateError(MessageError):
+    """What the message asks for has come already."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message to one customer; ``recipient`` is a number in E.164 form or an e-mail address."""
+    """One message, to a customer about an order or to a supplier about a purchase.
+
+    ``recipient`` is a number in E.164 form or an e-mail address.
+    """
 
     key: str
     channel: str
     about: str
-    order_id: str
-    customer_id: str
+    order_id: str | None
+    customer_id: str | None
     recipient: str
     body: str
     subject: str | None = None
+    purchase_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +73,8 @@ class MessageRow:
     """A message and what became of it."""
 
     key: str
-    order_id: str
+    order_id: str | None
+    purchase_id: int | None
     channel: str
     about: str
     recipient: str
@@ -117,6 +131,16 @@ class Texts:
             f" {cancelled.reason}\nYou pay nothing.\n\nMario's Pizzeria"
         )
         return f"Order {code_of(cancelled.order_id)} cancelled", body
+
+    def purchase(self, event: PurchaseEvent) -> tuple[str, str]:
+        """Give subject and body of the mail by which an ingredient is bought."""
+        what = f"{event.quantity:,} {event.unit} of {event.ingredient_name.lower()}"
+        days = event.supplier_info.lead_days
+        body = (
+            f"Hello {event.supplier_info.name},\n\nplease send us {what}, as always within"
+            f" {days} {'day' if days == 1 else 'days'}.\nThis is our purchase {event.purchase_id}.\n\nMario's Pizzeria"
+        )
+        return f"Purchase {event.purchase_id}: {what}", body
 
     def _placed(self, event: OrderPlaced) -> str:
         what = "delivery" if event.fulfilment == "delivery" else "pickup"
@@ -193,23 +217,19 @@ def given_up(work: UnitOfWork, keys: Iterable[str]) -> set[str]:
     return set(found)
 
 
-def request_again(work: UnitOfWork, key: str, requested_by: str) -> str:
-    """Have a message sent once more, as a message of its own; gives its order's id.
+def request_again(work: UnitOfWork, key: str, requested_by: str) -> str | None:
+    """Have a message sent once more, as a message of its own; gives its order's id, if it is about one.
 
-    Raises UnknownMessageError, or TooSoonError where it was asked for a moment ago: a double click is one wish.
+    Raises UnknownMessageError, TooSoonError where it was asked for a moment ago (a double click is one wish), or
+    TooLateError for one about a purchase that has come.
     """
     row = work.run("SELECT * FROM messages WHERE key = :key FOR UPDATE", key=key).one_or_none()
     if row is None:
         raise UnknownMessageError("There is no such message.")
-    lately = work.column(
-        "SELECT 1 FROM events WHERE stream = :stream AND type = :type"
-        " AND recorded_at > now() - make_interval(secs => :seconds)",
-        stream=f"{MessageRequeued.stream}-{key}",
-        type=MessageRequeued.__name__,
-        seconds=AGAIN_SECONDS,
-    )
-    if lately:
-        raise TooSoonError(f"It was sent again just now; after {AGAIN_SECONDS} seconds it can be once more.")
+    _refuse_at_once(work, MessageRequeued if row.purchase_id is None else SupplierReminded, row.purchase_id or key)
+    if row.purchase_id is not None:
+        _remind(work, row.purchase_id, requested_by)
+        return None
     work.record(
         MessageRequeued(
             message_key=row.key,
@@ -225,6 +245,25 @@ def request_again(work: UnitOfWork, key: str, requested_by: str) -> str:
         )
     )
     return str(row.order_id)
+
+
+def _refuse_at_once(work: UnitOfWork, wish: type[Event], about: object) -> None:
+    lately = work.column(
+        "SELECT 1 FROM events WHERE stream = :stream AND type = :type"
+        " AND recorded_at > now() - make_interval(secs => :seconds)",
+        stream=f"{wish.stream}-{about}",
+        type=wish.__name__,
+        seconds=AGAIN_SECONDS,
+    )
+    if lately:
+        raise TooSoonError(f"It was sent again just now; after {AGAIN_SECONDS} seconds it can be once more.")
+
+
+def _remind(work: UnitOfWork, purchase_id: int, requested_by: str) -> None:
+    try:
+        procurement.remind(work, purchase_id, requested_by)
+    except StockError as error:
+        raise TooLateError(str(error)) from None
 
 
 def recent(connection: Connection, *, order_id: str | None = None, limit: int = 100) -> list[MessageRow]:

@@ -1,6 +1,6 @@
 """Placing orders: each is saved with the event that tells of it, as many in a transaction as come together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from sqlalchemy import Connection, text
 
+from domain import accounts
 from domain.basket import InvalidOrderError, NewOrder, preparation_time, price
 from domain.customers import find_or_add
 from domain.events import OrderItem, OrderPlaced
@@ -41,7 +42,8 @@ def place(work: UnitOfWork, incoming: Sequence[Incoming], menu: Menu, settings: 
     """Save orders and record that they were placed. Gives for each the order, or why it cannot be ordered.
 
     With an idempotency key that was used for the same request, gives that order as it was first placed; parallel
-    requests wait for each other. Raises KeyReusedError where a key was another request's, and then nothing is saved.
+    requests wait for each other. Charges house accounts with what is put on them. Raises KeyReusedError where a key
+    was another request's, and then nothing is saved.
     """
     outcomes: dict[int, Outcome] = {}
     items: dict[int, tuple[OrderItem, ...]] = {}
@@ -52,12 +54,17 @@ def place(work: UnitOfWork, incoming: Sequence[Incoming], menu: Menu, settings: 
             outcomes[number] = invalid
             with suppress(UnknownOrderError):
                 outcomes[number] = _placed_before(work.connection, asked)
+    for number in _beyond_credit(work, incoming, items, settings):
+        del items[number]
+        outcomes[number] = InvalidOrderError({"payment": accounts.REFUSED})
     customers = find_or_add(work.connection, [incoming[number].new.contact for number in items])
     drafts = {
         number: _draft(incoming[number].new, items[number], customer.id, menu, settings)
         for number, customer in zip(items, customers, strict=True)
     }
     added = _insert(work, [(draft, incoming[number]) for number, draft in drafts.items()])
+    owed = [draft for draft in drafts.values() if draft.payment == accounts.PAYMENT and draft.id in added]
+    accounts.charge(work, [(draft.customer_id, draft.id, draft.total) for draft in owed])
     for (number, draft), customer in zip(drafts.items(), customers, strict=True):
         if draft.id in added:
             work.record(_event(draft, customer.returning), correlation_id=incoming[number].correlation_id)
@@ -67,13 +74,36 @@ def place(work: UnitOfWork, incoming: Sequence[Incoming], menu: Menu, settings: 
     return [outcomes[number] for number in range(len(incoming))]
 
 
+def _beyond_credit(
+    work: UnitOfWork, incoming: Sequence[Incoming], items: Mapping[int, tuple[OrderItem, ...]], settings: Settings
+) -> list[int]:
+    """Find the orders that are to be put on a house account and may not; locks the accounts, if there are such orders.
+
+    Before anything is saved: whoever is refused does not become a customer.
+    """
+    wanted = [number for number in items if incoming[number].new.payment == accounts.PAYMENT]
+    wishes = [
+        accounts.Wish(
+            incoming[number].new.contact.phone, sum(_sums(items[number], settings), Decimal(0)), incoming[number].key
+        )
+        for number in wanted
+    ]
+    may = accounts.within_limit(work, wishes)
+    return [number for number, fine in zip(wanted, may, strict=True) if not fine]
+
+
+def _sums(items: Sequence[OrderItem], settings: Settings) -> tuple[Decimal, Decimal]:
+    """Sum up what is asked for; gives the subtotal and the tax on it."""
+    subtotal = sum((item.unit_price * item.quantity for item in items), Decimal(0)).quantize(CENT)
+    return subtotal, (subtotal * settings.tax_rate).quantize(CENT, ROUND_HALF_UP)
+
+
 def _draft(new: NewOrder, items: tuple[OrderItem, ...], customer_id: str, menu: Menu, settings: Settings) -> Order:
     """Make the order of what is asked for: its sums, and its estimated times."""
     now = clock.now()
     ready = now + preparation_time(items, menu, settings)
     drive = timedelta(seconds=settings.drive_seconds) if new.fulfilment == "delivery" else timedelta()
-    subtotal = sum((item.unit_price * item.quantity for item in items), Decimal(0)).quantize(CENT)
-    tax = (subtotal * settings.tax_rate).quantize(CENT, ROUND_HALF_UP)
+    subtotal, tax = _sums(items, settings)
     return Order(
         id=new_id(now),
         customer_id=customer_id,

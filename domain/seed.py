@@ -211,7 +211,9 @@ def _fill_up(connection: Connection) -> None:
 
 def _receive(connection: Connection, ingredient: str, quantity: int) -> None:
     values = {"id": ingredient, "quantity": quantity}
-    connection.execute(text("UPDATE ingredients SET quantity = quantity + :quantity WHERE id = :id"), values)
+    connection.execute(
+        text("UPDATE ingredients SET quantity = quantity + :quantity, low_until = NULL WHERE id = :id"), values
+    )
     connection.execute(
         text("INSERT INTO stock_movements (ingredient_id, reason, quantity) VALUES (:id, 'received', :quantity)"),
         values,

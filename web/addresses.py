@@ -3,6 +3,7 @@
 from flask import Flask, abort, request
 from werkzeug.routing import BaseConverter
 
+from domain import customers
 from domain.orders import ID_PATTERN
 
 
@@ -10,6 +11,7 @@ def register(app: Flask) -> None:
     """Refuse requests to a host that is none: the links in the answer would lead nowhere."""
     app.before_request(_refuse_no_host)
     app.url_map.converters["order_id"] = OrderId
+    app.url_map.converters["customer_id"] = CustomerId
 
 
 def _refuse_no_host() -> None:
@@ -21,3 +23,9 @@ class OrderId(BaseConverter):
     """An order's id in a URL; anything else is no page at all."""
 
     regex = ID_PATTERN
+
+
+class CustomerId(BaseConverter):
+    """A customer's id in a URL."""
+
+    regex = customers.ID_PATTERN

@@ -51,6 +51,11 @@ def headline(order: Order) -> str:
     }[order.status]
 
 
+def minutes(seconds: int) -> str:
+    """Write a length of time."""
+    return f"{seconds // 60} min {seconds % 60:02} s"
+
+
 def register(app: Flask, settings: Settings) -> None:
     """Make the templates write money and times the shop's way."""
     zone = ZoneInfo(settings.timezone)
@@ -68,6 +73,7 @@ def register(app: Flask, settings: Settings) -> None:
         money=money,
         clock=clock,
         day_and_clock=day_and_clock,
+        minutes=minutes,
         code=code_of,
         status_words=status_words,
         headline=headline,

@@ -37,7 +37,7 @@ _WANTED: Mapping[str, str] = {
     "customer.email": "This is no e-mail address: correct it or leave it out.",
     "fulfilment": "Choose delivery or pickup.",
     "address": f"Please tell us where to deliver, in {MIN_ADDRESS} to {MAX_ADDRESS} characters.",
-    "payment": "Choose how to pay: cash or card.",
+    "payment": "Choose how to pay: cash, card or account.",
     "card_token": f"Paying by card takes a card token: text of at most {MAX_TOKEN} characters.",
     "items": f"Order 1 to {MAX_LINES} items.",
     "items.#": "An item is an object with pizza, size and quantity.",
@@ -137,11 +137,11 @@ class OrderRequest(_Strict):
         BeforeValidator(_blank_is_none),
         Field(description="Required for a delivery, ignored for a pickup."),
     ] = None
-    payment: Literal["cash", "card"]
+    payment: Literal["cash", "card", "account"]
     card_token: Annotated[
         Annotated[str, Field(max_length=MAX_TOKEN, pattern=r"^[A-Za-z0-9_]+$")] | None,
         BeforeValidator(_blank_is_none),
-        Field(description="The payment service's name for the card; required for card, ignored for cash."),
+        Field(description="The payment service's name for the card; required for card, ignored otherwise."),
     ] = None
     items: Annotated[list[ItemRequest], Field(min_length=1, max_length=MAX_LINES)]
     note: Note = None

@@ -32,6 +32,9 @@ _TABLES = {
     "order_metrics": "true",
     "order_outcomes": "true",
     "preparation_metrics": "true",
+    "sales_lines": "true",
+    "loyalty_balances": "true",
+    "loyalty_entries": "true",
     "events": "true",
     "deliveries": "true",
 }
@@ -40,6 +43,7 @@ _IDS = frozenset({"id", "order_id", "customer_id", "load_id", "person", "idempot
 _COPIED = {
     "position": "position + k * CAST(:span AS bigint)",
     "key": "CAST(md5(split_part(key, ':', 1) || '/' || k) AS uuid) || ':' || split_part(key, ':', 2)",  # event:handler
+    "about": "CASE WHEN length(about) = 40 THEN bench_id(about, k) ELSE about END",  # an order, or a kind of message
     "phone": "phone || '-' || k",
     "stream": "split_part(stream, '-', 1) || '-' || bench_id(substr(stream, strpos(stream, '-') + 1), k)",
     "data": "(SELECT jsonb_object_agg(name, CASE"

@@ -68,8 +68,8 @@ class Subscription:
     outside: bool
     retry: Retry
     personal: bool = True
-    fills: str | None = None
-    """The one table that the function writes, if it does nothing else."""
+    fills: tuple[str, ...] = ()
+    """The tables that the function writes, if it does nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,8 @@ class Handler:
     @property
     def read_model(self) -> tuple[str, ...]:
         """The tables that can be made anew from the log: none, unless filling them is all that the handler does."""
-        tables = {subscription.fills for subscription in self.subscriptions.values()}
-        return tuple(sorted(table for table in tables if table)) if None not in tables else ()
+        filled = [subscription.fills for subscription in self.subscriptions.values()]
+        return tuple(sorted({table for tables in filled for table in tables})) if all(filled) else ()
 
     def retry_for(self, event_type: str) -> Retry:
         """Give the policy for a failed event of this type."""
@@ -99,14 +99,16 @@ def handles(
     *more: type[Event],
     retry: Retry | None = None,
     personal: bool = False,
-    fills: str | None = None,
+    fills: str | Sequence[str] = (),
 ) -> Callable[[Inside], Inside]:
     """Subscribe a function of a batch of events and a unit of work: exactly once in the database.
 
     Its events' personal fields are None unless it asks for them: few need them, and to decrypt them takes time.
-    ``fills`` says that all it does is write this table, from these events and in any order of them: it can be replayed.
+    ``fills`` says that all it does is write this table, or these, from these events and in any order of them: it can be
+    replayed.
     """
-    return _subscribe((event_type, *more), outside=False, retry=retry, personal=personal, fills=fills)
+    tables = (fills,) if isinstance(fills, str) else tuple(fills)
+    return _subscribe((event_type, *more), outside=False, retry=retry, personal=personal, fills=tables)
 
 
 def calls(event_type: type[Event], *more: type[Event], retry: Retry | None = None) -> Callable[[Outside], Outside]:
@@ -132,7 +134,7 @@ def _subscribe(
     outside: bool,
     retry: Retry | None,
     personal: bool,
-    fills: str | None = None,
+    fills: tuple[str, ...] = (),
 ) -> Callable[[Any], Any]:
     def mark(function: Any) -> Any:
         marks = [

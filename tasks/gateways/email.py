@@ -29,7 +29,8 @@ def send(message: Message, key: str) -> str:
     if adapter == "faulty":
         raise MailUnavailableError("451 from the mail server (switched to faulty)")
     if adapter == "console":
-        logger.info("mail_shown_on_console", order_id=message.order_id, about=message.about, key=key)
+        about = {"order_id": message.order_id} if message.order_id else {"purchase_id": message.purchase_id}
+        logger.info("mail_shown_on_console", **about, about=message.about, key=key)
         return "console"
     return _smtp(url, compose(message, key))
 

@@ -8,10 +8,11 @@ from domain.kernel.unit_of_work import UnitOfWork
 from tasks.bus.registry import handles
 
 
-@handles(OrderPlaced, fills="order_metrics")
+@handles(OrderPlaced, fills=("order_metrics", "sales_lines"))
 def track_orders(placed: Sequence[OrderPlaced], shop: UnitOfWork) -> None:
-    """Keep what was ordered."""
+    """Keep what was ordered, as a whole and line by line."""
     figures.track_orders(shop, placed)
+    figures.track_lines(shop, placed)
 
 
 @handles(OrderReady, fills="preparation_metrics")

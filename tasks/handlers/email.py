@@ -1,4 +1,4 @@
-"""Mail to customers."""
+"""Mail to customers and suppliers."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,9 @@ from domain.events import (
     OrderCancelled,
     OrderEvent,
     OrderPlaced,
+    PurchaseEvent,
+    PurchaseOrdered,
+    SupplierReminded,
 )
 from domain.kernel.unit_of_work import UnitOfWork
 from domain.messages import Message, Texts
@@ -21,8 +24,8 @@ from tasks.gateways.outcome import write_down
 RETRY = Retry(times=8, first=1, cap=30)
 
 
-@calls(OrderPlaced, OrderCancelled, MessageFailed, MessageRequeued, retry=RETRY)
-def send(event: OrderEvent | MessageEvent, call: Call) -> str | None:
+@calls(OrderPlaced, OrderCancelled, MessageFailed, MessageRequeued, PurchaseOrdered, SupplierReminded, retry=RETRY)
+def send(event: OrderEvent | MessageEvent | PurchaseEvent, call: Call) -> str | None:
     """Send the mail that tells of an event, unless the customer gave no address."""
     call.draft = message_for(event, call.key)
     return email.send(call.draft, call.key) if call.draft else None
@@ -36,6 +39,8 @@ def settle(answers: Sequence[Answer], shop: UnitOfWork) -> None:
 
 def message_for(event: object, key: str) -> Message | None:
     """Make the mail for an event, or None where there is nobody to send it to."""
+    if isinstance(event, PurchaseEvent):
+        return _to_supplier(event, key)
     if isinstance(event, MessageRequeued) and event.channel != "email":
         return None
     if not isinstance(event, OrderEvent | MessageEvent) or not event.customer_email:
@@ -50,3 +55,18 @@ def message_for(event: object, key: str) -> Message | None:
     else:
         return None
     return Message(key, "email", about, event.order_id, event.customer_id, event.customer_email, body, subject)
+
+
+def _to_supplier(event: PurchaseEvent, key: str) -> Message:
+    subject, body = Texts(settings()).purchase(event)
+    return Message(
+        key,
+        "email",
+        PurchaseOrdered.__name__,
+        None,
+        None,
+        event.supplier_info.email,
+        body,
+        subject,
+        purchase_id=event.purchase_id,
+    )

@@ -39,17 +39,19 @@ def settle(answers: Sequence[Answer], shop: UnitOfWork) -> None:
     parked = [answer for answer in answers if answer.state == "parked"]
     told = given_up(shop, [answer.call.key for answer in parked]) if parked else set()
     for answer in parked:
-        message = answer.call.draft
+        message, event = answer.call.draft, answer.event
+        if not isinstance(event, OrderEvent | MessageEvent):
+            continue
         if message and message.about == OrderReady.__name__ and message.key not in told:
             shop.record(
                 MessageFailed(
                     message_key=message.key,
-                    order_id=message.order_id,
-                    customer_id=message.customer_id,
+                    order_id=event.order_id,
+                    customer_id=event.customer_id,
                     customer_phone=message.recipient,
-                    customer_email=getattr(answer.event, "customer_email", None),
+                    customer_email=event.customer_email,
                     about=message.about,
-                    subject=f"Order {code_of(message.order_id)} is ready",
+                    subject=f"Order {code_of(event.order_id)} is ready",
                     body=message.body,
                     channel="sms",
                 ),

@@ -19,9 +19,9 @@ class Baskets:
         """Read a menu as ``/api/menu`` gives it. Raises ValueError when nothing on it can be ordered."""
         self._random = random.Random(seed)  # noqa: S311 - no secret
         self._pizzas: Sequence[tuple[str, Sequence[str]]] = [
-            (pizza["id"], sorted(pizza["prices"]))
+            (pizza["id"], sizes)
             for pizza in menu["pizzas"]
-            if pizza["prices"] and not pizza["sold_out"]
+            if (sizes := sorted(set(pizza["prices"]) - set(pizza.get("sold_out_sizes", ())))) and not pizza["sold_out"]
         ]
         self._toppings = [topping["id"] for topping in menu["toppings"]]
         if not self._pizzas:

@@ -3,7 +3,7 @@
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,6 +28,9 @@ class Seen:
     status: str
     placed_at: datetime | None
     delivered_at: datetime | None
+    items: Sequence[Mapping[str, Any]] = ()
+    reason: str | None = None
+    """Why it was cancelled."""
 
 
 @dataclass(slots=True)
@@ -83,7 +86,13 @@ class Following:
 
 
 def _seen(order: dict[str, Any]) -> Seen:
-    return Seen(str(order["status"]), _time(order.get("placed_at")), _time(order.get("delivered_at")))
+    return Seen(
+        str(order["status"]),
+        _time(order.get("placed_at")),
+        _time(order.get("delivered_at")),
+        order.get("items", ()),
+        order.get("cancelled_reason"),
+    )
 
 
 def _time(written: str | None) -> datetime | None:

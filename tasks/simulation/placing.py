@@ -1,13 +1,14 @@
-"""Places many orders over a few connections, all at once or evenly spaced."""
+"""Places many orders over a few connections, all at once or each at its time."""
 
 import queue
 import threading
 import time
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tasks.simulation.baskets import Baskets, Body
+import httpx
+
+from tasks.simulation.baskets import Body
 from tasks.simulation.shop import CONNECTIONS, NoAnswer, Shop
 
 PATIENCE = 120.0
@@ -16,13 +17,19 @@ PATIENCE = 120.0
 
 @dataclass(slots=True)
 class Placed:
-    """An order that somebody tried to place. ``seconds`` is from when it was to be placed until it was acknowledged."""
+    """An order that somebody tried to place. ``seconds`` is from when it was to be placed until it was acknowledged.
+
+    ``after`` is when it is to be placed, in seconds from the beginning; without it, as soon as may be.
+    """
 
     body: Body
     key: str
+    after: float | None = None
     id: str | None = None
     seconds: float = 0
     problem: str | None = None
+    sold_out: bool = False
+    """It was refused for what had sold out since the menu was read: an answer like any other."""
 
 
 @dataclass(slots=True)
@@ -31,24 +38,23 @@ class Placing:
 
     shop: Shop
     step: Callable[[bool], None]
-    rate: float | None = None
     orders: list[Placed] = field(default_factory=list)
     seconds: float = 0
     stopping: threading.Event = field(default_factory=threading.Event)
     _answered: float = 0
     _gave_up: bool = False
 
-    def run(self, number: int, baskets: Baskets) -> None:
-        """Place so many orders. With a rate an order's time begins when it is its turn, whether or not one is free."""
-        self.orders = [Placed(baskets.next(), uuid.uuid4().hex) for _ in range(number)]
-        waiting: queue.SimpleQueue[tuple[int, Placed]] = queue.SimpleQueue()
-        for index, order in enumerate(self.orders):
-            waiting.put((index, order))
+    def run(self, orders: Sequence[Placed]) -> None:
+        """Place these orders. One's time begins when it is its turn, whether or not a connection is free."""
+        self.orders = list(orders)
+        waiting: queue.SimpleQueue[Placed] = queue.SimpleQueue()
+        for order in self.orders:
+            waiting.put(order)
         self.shop.stopping = self.stopping.is_set
         started = self._answered = time.monotonic()
         threads = [
             threading.Thread(target=self._work, args=(waiting, started), daemon=True)
-            for _ in range(min(CONNECTIONS, number))
+            for _ in range(min(CONNECTIONS, len(self.orders)))
         ]
         for thread in threads:
             thread.start()
@@ -60,15 +66,15 @@ class Placing:
             self.stopping.set()
         self.seconds = time.monotonic() - started
 
-    def _work(self, waiting: "queue.SimpleQueue[tuple[int, Placed]]", started: float) -> None:
+    def _work(self, waiting: "queue.SimpleQueue[Placed]", started: float) -> None:
         while not self.stopping.is_set():
             try:
-                index, order = waiting.get_nowait()
+                order = waiting.get_nowait()
             except queue.Empty:
                 return
             due = time.monotonic()
-            if self.rate:
-                due = started + index / self.rate
+            if order.after is not None:
+                due = started + order.after
                 if self.stopping.wait(max(0.0, due - time.monotonic())):
                     return
             if self._gave_up and time.monotonic() - self._answered > PATIENCE:
@@ -84,12 +90,26 @@ class Placing:
             if answer.status_code == 201:
                 order.id = str(answer.json()["id"])
                 order.seconds = time.monotonic() - due
+            elif answer.status_code == 422 and "sold out" in answer.text:
+                order.sold_out = True
             else:
-                order.problem = f"refused with {answer.status_code}: {answer.text[:200]}"
+                order.problem = refusal(answer)
         except NoAnswer as error:
             order.problem, self._gave_up = str(error), True
         except (ValueError, KeyError) as error:
             order.problem = f"acknowledged without an id ({type(error).__name__})"
+
+
+def refusal(answer: httpx.Response) -> str:
+    """Say why an order was not taken."""
+    try:
+        problems = {error["field"]: error["problem"] for error in answer.json()["errors"]}
+    except (ValueError, KeyError, TypeError):
+        problems = {}
+    if "Idempotency-Key" in problems and answer.status_code == 422:
+        return "placed before, but not with the same pizzas"
+    said = "; ".join(f"{field}: {problem}" for field, problem in problems.items()) or answer.text
+    return f"refused with {answer.status_code}: {said[:200]}"
 
 
 def repeat(shop: Shop, orders: list[Placed]) -> list[Placed]:

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -24,6 +26,8 @@ class Shop:
         limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=60)
         # A proxy of the environment is not meant for the shop.
         self._client = httpx.Client(base_url=self.url, limits=limits, timeout=httpx.Timeout(30), trust_env=False)
+        self.opened: datetime | None = None
+        """When the menu was read, by the shop's clock."""
         self.stopping: Callable[[], bool] = lambda: False
 
     def close(self) -> None:
@@ -36,6 +40,8 @@ class Shop:
         if answer.status_code != 200:
             raise ValueError(f"{self.url} answers {answer.status_code} to /api/menu: it is no pizzeria.")
         menu: Mapping[str, Any] = answer.json()
+        if "Date" in answer.headers:
+            self.opened = parsedate_to_datetime(answer.headers["Date"])
         return menu
 
     def place(self, body: Mapping[str, Any], key: str, patience: float) -> httpx.Response:

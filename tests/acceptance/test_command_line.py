@@ -20,8 +20,11 @@ NEED_A_DATABASE = (
     ["journey", "abcdef"],
     ["dead", "list"],
     ["migrate"],
+    ["menu", "export"],
     ["gateway"],
     ["replay", "analytics"],
+    ["customers", "list"],
+    ["report"],
 )
 NEED_A_BROKER = (["relay"], ["worker"], ["flower"])
 ADVICE = "run `pizzeria services` (or `make run`) first"

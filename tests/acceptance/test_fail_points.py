@@ -2,8 +2,9 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from uuid import uuid4
 
 import httpx
@@ -49,6 +50,7 @@ CASES = [
     "chord.plated kill-group",
     "chord.plated lose",
 ]
+TRANSFERRING = ["loyalty.debited kill", "loyalty.debited lose"]
 MIGRATING = ["migrate.upgraded kill", "migrate.seeded kill"]
 
 
@@ -75,14 +77,14 @@ def arm(shop: Shop, case: str) -> Path:
     return struck
 
 
-def insist(shop: Shop) -> str:
+def insist(shop: Shop, changes: Mapping[str, object] = MappingProxyType({})) -> str:
     """Order as a client should: with one key, again until there is an answer."""
     key = {"Idempotency-Key": uuid4().hex}
     answers: list[httpx.Response] = []
 
     def answered() -> bool:
         try:
-            answers.append(shop.http.post(f"{shop.url}/api/orders", json=ORDER, headers=key))
+            answers.append(shop.http.post(f"{shop.url}/api/orders", json={**ORDER, **changes}, headers=key))
         except httpx.TransportError:
             return False
         return answers[-1].status_code == 201
@@ -129,6 +131,35 @@ def test_after_all_of_it_there_is_an_order_for_each_key_and_every_invariant_hold
     assert shop.value("SELECT count(*) FROM deliveries WHERE state <> 'done'") == 0
 
 
+@pytest.mark.parametrize("case", TRANSFERRING)
+def test_points_that_are_debited_and_not_credited_yet_are_with_their_owner_again(shop: Shop, case: str) -> None:
+    known = {"customer": ORDER["customer"] | {"phone": "+12125550102"}}
+    shop.wait_until_delivered([insist(shop), insist(shop, known)], RECOVERY)
+    balances = "SELECT customer_id, points FROM loyalty_balances JOIN customers c ON c.id = customer_id ORDER BY phone"
+    unearned = "SELECT count(*) FROM orders WHERE id NOT IN (SELECT about FROM loyalty_entries)"
+    until(lambda: shop.value(unearned) == 0, RECOVERY, "points for every order")
+    (sender, had), (recipient, has) = shop.rows(balances)
+    file = arm(shop, case)
+    password = (shop.home / "staff_password").read_text().strip()
+
+    def transfer() -> int:
+        try:
+            return shop.http.post(
+                f"{shop.url}/api/customers/{sender}/points/transfer",
+                json={"to": recipient, "points": 1},
+                headers={"Idempotency-Key": case.replace(" ", "-")},
+                auth=("staff", password),
+            ).status_code
+        except httpx.TransportError:
+            return 0
+
+    assert transfer() in {0, 503}
+    assert file.exists()
+    assert shop.rows(balances) == [(sender, had), (recipient, has)]
+    until(lambda: transfer() == 201, 30, "an answer")
+    assert shop.rows(balances) == [(sender, had - 1), (recipient, has + 1)]
+
+
 @pytest.mark.parametrize("case", MIGRATING)
 def test_a_migration_that_dies_is_finished_by_the_next(
     new_shop: Callable[..., Shop], case: str, tmp_path: Path
@@ -150,4 +181,4 @@ def test_a_migration_that_dies_is_finished_by_the_next(
 def test_every_point_is_tried() -> None:
     code = [path.read_text() for package in ("domain", "tasks", "web") for path in (TREE / package).rglob("*.py")]
     points = {name for text in code for name in re.findall(r'FailPoint\("([^"]+)"\)', text)}
-    assert {point_of(case) for case in CASES + MIGRATING} == points
+    assert {point_of(case) for case in CASES + TRANSFERRING + MIGRATING} == points

@@ -14,6 +14,7 @@ from kombu import Connection
 
 from tasks.bus.deliveries import MAX_STARTS, POISON
 from tasks.bus.queues import DEAD
+from tasks.registry import registry
 from tests.acceptance.conftest import Shop, answer
 from tests.acceptance.flows import DELIVERED, FIVE
 from tests.acceptance.test_chord import pizzas, put_into_the_oven
@@ -28,7 +29,7 @@ BAKE = 3
 ORDERS = 40
 RATE = 20
 BACKLOG = 18
-QUEUES = ("analytics", "delivery", "email", "inventory", "kitchen", "ordering", "oven", "pass", "sms")
+QUEUES = tuple(sorted({*registry().handlers, "oven", "pass"}))
 
 FATAL = """
 import os, signal

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.acceptance
 # How a pizzeria opens and closes does not depend on how many workers it has, and each takes a second to start.
 FEW = [
     word
-    for queue in ("analytics", "delivery", "email", "inventory", "ordering", "oven", "pass")
+    for queue in ("accounts", "analytics", "delivery", "email", "inventory", "loyalty", "ordering", "oven", "pass")
     for word in ("--scale", f"{queue}=0")
 ]
 

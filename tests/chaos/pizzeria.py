@@ -15,7 +15,7 @@ from tests.conftest import copy_code, until
 
 POISON = "poison"
 RELAY = "relay"
-_SETTINGS = QUICK | {"bake_seconds": 1, "drive_seconds": 1, "oven_capacity": 60, "drivers": 60}
+_SETTINGS = QUICK | {"bake_seconds": 1, "drive_seconds": 1, "oven_capacity": 60, "drivers": 60, "stock": "ample"}
 _KEYS = """
 SELECT e.id::text || ':' || handler FROM events e JOIN orders o ON o.id = substr(e.stream, 7),
     (VALUES ('sms'), ('email')) AS h (handler)

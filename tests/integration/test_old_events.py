@@ -18,7 +18,8 @@ EFFECTS = {
     "stock_movements": "ingredient_id, reason, quantity",
     "tours": "state, fulfilment",
     "messages": "channel, about, recipient, subject, body, state, attempts",
-    "order_metrics": "customer_id, order_value, item_count, order_time, customer_type",
+    "order_metrics": "customer_id, order_value, item_count, order_time, customer_type, fulfilment, promised_at",
+    "sales_lines": "line, order_time, pizza, name, size, quantity, revenue",
     "order_outcomes": "outcome, reason",
 }
 

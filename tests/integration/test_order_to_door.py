@@ -60,7 +60,7 @@ def test_placing_triggers_every_handler_that_subscribes(shop: Shop) -> None:
     assert [row.handler for row in found] == ["analytics", "email", "inventory", "kitchen", "payments", "sms"]
     assert shop.value("SELECT count(*) FROM tickets WHERE order_id = :id", id=order.id) == 1
     assert shop.value("SELECT count(*) FROM order_metrics WHERE order_id = :id", id=order.id) == 1
-    assert shop.value("SELECT state FROM reservations WHERE order_id = :id", id=order.id) == "reserved"
+    assert shop.value("SELECT state FROM reservations WHERE order_id = :id", id=order.id) == "used"
 
 
 def test_an_order_is_confirmed_by_sms_and_by_mail_with_lines_total_and_time(shop: Shop) -> None:
@@ -90,12 +90,12 @@ def test_stock_falls_by_recipe_times_quantity_once_and_the_ledger_balances(shop:
 
 
 def test_an_order_that_the_store_cannot_make_is_cancelled_and_told_what_is_missing(shop: Shop) -> None:
-    shop.execute("UPDATE ingredients SET quantity = 10 WHERE id = 'salami'")
-    order = shop.order()
+    shop.execute("UPDATE ingredients SET quantity = 70 WHERE id = 'salami'")
+    order = shop.order(Line(pizza="diavola", size="medium", quantity=2))
     shop.drain()
     assert shop.status(order) == "cancelled"
     assert "spicy salami" in shop.value("SELECT cancelled_reason FROM orders WHERE id = :id", id=order.id)
-    assert shop.value("SELECT quantity FROM ingredients WHERE id = 'salami'") == 10
+    assert shop.value("SELECT quantity FROM ingredients WHERE id = 'salami'") == 70
     told = {row.channel for row in shop.rows("SELECT channel FROM messages WHERE about = 'OrderCancelled'")}
     assert told == {"sms", "email"}
 

@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import psycopg
 import pytest
 from sqlalchemy import event
 
-from domain import orders
+from domain import accounts, orders
 from domain.payments import APPROVE
 from tasks.bus import sweep
 from tests.integration.conftest import Shop
@@ -91,7 +92,12 @@ def test_no_statement_of_an_orders_way_reads_a_growing_table_whole_or_compares_e
     shop.order(key="k")
     by_card = shop.order(payment="card", card_token=APPROVE)
     with shop.database.begin("test") as work:
+        accounts.set_limit(work, delivered.customer_id, Decimal(100), "ada")
+    on_account = shop.order(key="l", payment="account")
+    with shop.database.begin("test") as work:
         orders.cancel(work, cancelled.id, "No.", "customer")
+    with shop.database.begin("test") as work:
+        orders.cancel(work, on_account.id, "No.", "customer")
     shop.drain()
     sweep.lost(shop.database.engine, {"sms": None})
     assert shop.status(delivered) == shop.status(pickup) == shop.status(by_card) == "delivered"

@@ -22,7 +22,7 @@ from tests.integration.probe import QUICK, Probe
 
 pytestmark = pytest.mark.integration
 
-FIGURES = ("order_metrics", "order_outcomes", "preparation_metrics")
+FIGURES = ("order_metrics", "order_outcomes", "preparation_metrics", "sales_lines")
 
 
 def run(*words: str) -> Result:
@@ -44,10 +44,11 @@ def busy(shop: Shop) -> Shop:
     """A shop with delivered and cancelled orders and one that has just come in."""
     orders = [shop.order() for _ in range(3)]
     shop.drain()
-    shop.execute("UPDATE ingredients SET quantity = 10 WHERE id = 'salami'")
     orders.append(shop.order())
+    shop.execute("UPDATE ingredients SET quantity = 10 WHERE id = 'salami'")
     shop.drain()
     assert [shop.status(order) for order in orders] == ["delivered"] * 3 + ["cancelled"]
+    shop.execute("UPDATE ingredients SET quantity = 10_000 WHERE id = 'salami'")
     shop.order()
     return shop
 
@@ -153,7 +154,7 @@ def tally(placed: Sequence[OrderPlaced], work: UnitOfWork) -> None:
 def filling(probe: Probe, function: Callable[..., None], table: str = "tally") -> Handler:
     probe.shop.execute("CREATE TABLE tally (what text PRIMARY KEY, n int NOT NULL)")
     subscribed = probe.subscribe(function)
-    subscription = Subscription("OrderPlaced", function, False, QUICK, fills=table)
+    subscription = Subscription("OrderPlaced", function, False, QUICK, fills=(table,))
     handler = Handler(subscribed.name, False, {"OrderPlaced": subscription})
     probe.registry.handlers[handler.name] = handler
     return handler
@@ -288,9 +289,11 @@ def test_a_handler_has_a_read_model_only_if_filling_tables_is_all_it_does() -> N
     def function(_: Any, __: Any) -> None:
         raise Permanent
 
-    fills = Subscription("OrderPlaced", function, False, QUICK, fills="tally")
+    fills = Subscription("OrderPlaced", function, False, QUICK, fills=("tally",))
     acts = Subscription("OrderReady", function, False, QUICK)
+    both = Subscription("OrderReady", function, False, QUICK, fills=("tally", "sums"))
     assert Handler("it", False, {"OrderPlaced": fills}).read_model == ("tally",)
+    assert Handler("it", False, {"OrderPlaced": fills, "OrderReady": both}).read_model == ("sums", "tally")
     assert Handler("it", False, {"OrderPlaced": fills, OrderReady.__name__: acts}).read_model == ()
 
 

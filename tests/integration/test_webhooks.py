@@ -183,7 +183,8 @@ def test_who_says_gone_is_disabled_at_once(open_shop: Shop, sink: Sink) -> None:
     assert (endpoint_now(open_shop).state, sink.asked) == ("disabled", 1)
 
 
-def test_a_redirect_is_not_followed(open_shop: Shop, sink: Sink) -> None:
+def test_a_redirect_is_not_followed(open_shop: Shop, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "FIRST_PAUSE", 60)
     listen(open_shop, sink.url)
     sink.status = 302
     open_shop.order()

@@ -14,7 +14,7 @@ import phonenumbers
 import pytest
 from click.testing import CliRunner, Result
 
-from tasks.cli import simulate
+from tasks.cli import simulate, trial
 from tasks.simulation import following, placing
 from tasks.simulation.baskets import Baskets
 from tasks.simulation.following import Seen
@@ -47,7 +47,8 @@ class FakeShop(ThreadingHTTPServer):
         self.arrivals: list[float] = []
         self.misbehave: list[int] = []
         """Statuses to answer first; 0 takes the order and then cuts the line."""
-        self.refuse = False
+        self.refuse = ""
+        """What to say of every order, instead of taking it."""
         self.forget_keys = False
         self.lost: set[int] = set()
         self.never_done: set[int] = set()
@@ -101,7 +102,7 @@ class _Counter(BaseHTTPRequestHandler):
         elif trouble:
             self.answer(trouble, {})
         elif self.server.refuse:
-            self.answer(422, {"errors": [{"field": "items", "problem": "No."}]})
+            self.answer(422, {"errors": [{"field": "items", "problem": self.server.refuse}]})
         else:
             self.answer(201, {"id": taken, "status": "placed"})
 
@@ -122,7 +123,7 @@ class _Counter(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeShop]:
-    monkeypatch.setattr(simulate, "delivered_twice", lambda _: None)
+    monkeypatch.setattr(trial, "delivered_twice", lambda _: None)
     with FakeShop() as shop:
         thread = threading.Thread(target=shop.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
@@ -182,7 +183,7 @@ def test_a_second_order_for_a_key_is_found(fake: FakeShop) -> None:
 def test_a_second_delivery_is_counted_where_the_database_can_be_looked_into(
     fake: FakeShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(simulate, "delivered_twice", lambda ids: 2)
+    monkeypatch.setattr(trial, "delivered_twice", lambda ids: 2)
     result = run(fake, "10", "--json")
     assert (result.exit_code, figures(result)["duplicated"]) == (1, 2)
 
@@ -206,10 +207,28 @@ def test_an_order_that_never_ends_is_lost_when_waiting_and_not_otherwise(
 
 
 def test_an_order_that_is_refused_is_said_and_fails_the_run(fake: FakeShop) -> None:
-    fake.refuse = True
+    fake.refuse = "No."
     result = run(fake, "3", "--json")
     assert (result.exit_code, figures(result)["orders"]) == (1, 0)
     assert "3 of 3 orders were not acknowledged; the first: refused with 422" in result.stderr
+
+
+def test_what_has_sold_out_meanwhile_is_said_and_fails_no_run(fake: FakeShop) -> None:
+    fake.refuse = "Margherita is sold out."
+    result = run(fake, "3", "--json")
+    assert (result.exit_code, figures(result)["orders"], figures(result)["lost"]) == (0, 0, 0)
+    assert "3 of 3 orders asked for what had sold out" in result.stderr
+
+
+def test_baskets_leave_out_sizes_that_are_sold_out() -> None:
+    half = {
+        "id": "marinara",
+        "sold_out": False,
+        "prices": {"small": "8.00", "large": "9.00"},
+        "sold_out_sizes": ["large"],
+    }
+    baskets = Baskets(MENU | {"pizzas": [half]}, 1)
+    assert {line["size"] for _ in range(50) for line in baskets.next()["items"]} == {"small"}
 
 
 @pytest.mark.alone
@@ -232,7 +251,7 @@ def test_a_rate_spaces_arrivals_evenly(fake: FakeShop) -> None:
 
 
 def test_where_nobody_answers_it_says_so_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simulate, "_DOOR", 0.2)
+    monkeypatch.setattr(trial, "_DOOR", 0.2)
     result = CliRunner().invoke(simulate.command, ["1", "--url", "http://127.0.0.1:1"])
     assert result.exit_code == 2
     assert result.stderr.startswith("http://127.0.0.1:1 does not answer")

@@ -84,9 +84,11 @@ def menu(of: Menu, currency: str) -> dict[str, Any]:
             {
                 "id": pizza.id,
                 "name": pizza.name,
+                "category": pizza.category,
                 "description": pizza.description,
                 "vegetarian": pizza.vegetarian,
                 "sold_out": pizza.sold_out,
+                "sold_out_sizes": [size for size in pizza.prices if size in pizza.sold_out_sizes],
                 "prices": {size: money(price) for size, price in pizza.prices.items()},
             }
             for pizza in of.pizzas.values()

@@ -4,11 +4,13 @@ from functools import cache
 from typing import Any, Literal
 
 from flask import Response, jsonify
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
+from domain.customers import ID_PATTERN as CUSTOMER
 from domain.orders import ID_PATTERN
 from web.api import blueprint
+from web.api.points import TransferRequest
 from web.order_request import OrderRequest
 
 Status = Literal["placed", "cooking", "ready", "out_for_delivery", "delivered", "cancelled"]
@@ -39,7 +41,7 @@ class PlacedOrder(BaseModel):
     tax: str
     currency: str
     fulfilment: Literal["delivery", "pickup"]
-    payment: Literal["cash", "card"]
+    payment: Literal["cash", "card", "account"]
     items: list[OrderedItem]
     estimated_ready_time: str
     estimated_delivery_time: str
@@ -63,6 +65,19 @@ class WholeOrder(PlacedOrder):
     out_for_delivery_at: str | None
     delivered_at: str | None
     cancelled_at: str | None
+
+
+class DoneTransfer(BaseModel):
+    """A transfer that was done; the balance is what the sender had left."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    id: str
+    sender: str = Field(serialization_alias="from")
+    to: str
+    points: int
+    balance: int
+    transferred_at: str
 
 
 class Problem(BaseModel):
@@ -98,9 +113,11 @@ class MenuPizza(BaseModel):
 
     id: str
     name: str
+    category: str | None
     description: str
     vegetarian: bool
     sold_out: bool
+    sold_out_sizes: list[str]
     prices: dict[str, str]
 
 
@@ -113,8 +130,9 @@ class MenuAnswer(BaseModel):
     pizzas: list[MenuPizza]
 
 
-_ANSWERS: tuple[type[BaseModel], ...] = (PlacedOrder, WholeOrder, Problems, MenuAnswer)
+_ANSWERS: tuple[type[BaseModel], ...] = (PlacedOrder, WholeOrder, DoneTransfer, Problems, MenuAnswer)
 _ORDER_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": f"^{ID_PATTERN}$"}}
+_CUSTOMER_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": f"^{CUSTOMER}$"}}
 _CORRELATION = {
     "name": "X-Correlation-ID",
     "in": "header",
@@ -125,10 +143,11 @@ _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
-    "description": "The same key with the same order gives the same answer; with another order, 422.",
+    "description": "The same key with the same body gives the same answer; with another body, 422.",
 }
 _REFUSALS = {
     "400": "The body is no JSON",
+    "401": "Name or password of our staff is wrong",
     "404": "There is no such order",
     "409": "The order is already being made",
     "413": "The body is over 64 kB",
@@ -149,13 +168,18 @@ def openapi() -> Response:
 def document() -> dict[str, Any]:
     """Give the document."""
     template = "#/components/schemas/{model}"
-    asked = models_json_schema([(OrderRequest, "validation")], ref_template=template)[1]["$defs"]
+    asked = models_json_schema([(OrderRequest, "validation"), (TransferRequest, "validation")], ref_template=template)[
+        1
+    ]["$defs"]
     sent = models_json_schema([(model, "serialization") for model in _ANSWERS], ref_template=template)[1]["$defs"]
     return {
         "openapi": "3.1.0",
         "info": {"title": "Mario's Pizzeria", "version": "1.0.0", "description": "Order pizza and follow it."},
         "paths": _paths(),
-        "components": {"schemas": {**asked, **sent}},
+        "components": {
+            "schemas": {**asked, **sent},
+            "securitySchemes": {"staff": {"type": "http", "scheme": "basic"}},
+        },
     }
 
 
@@ -174,6 +198,7 @@ def _paths() -> dict[str, Any]:
                 "cancelOrder", "Cancel one that is not cooking yet", "200", "WholeOrder", "404", "409", "429", "503"
             ),
         },
+        "/api/customers/{id}/points/transfer": {"parameters": [_CUSTOMER_ID], "post": _transferring()},
         "/api/orders/{id}/stream": {
             "parameters": [_ORDER_ID],
             "get": {
@@ -191,6 +216,20 @@ def _placing() -> dict[str, Any]:
     )
     operation["parameters"].append(_KEY)
     operation["requestBody"] = {"required": True, "content": _json("OrderRequest")}
+    return operation
+
+
+def _transferring() -> dict[str, Any]:
+    operation = _operation(
+        *("transferPoints", "Transfer loyalty points to another customer", "201", "DoneTransfer"),
+        *("400", "401", "404", "409", "413", "415", "422", "429", "503"),
+    )
+    operation["parameters"].append(_KEY)
+    operation["requestBody"] = {"required": True, "content": _json("TransferRequest")}
+    operation["security"] = [{"staff": []}]
+    operation["responses"]["404"]["description"] = "There is no such customer"
+    operation["responses"]["409"]["description"] = "The customer has fewer points"
+    operation["responses"]["422"]["description"] = "The transfer has problems, one per field"
     return operation
 
 

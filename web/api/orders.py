@@ -20,7 +20,7 @@ from web.order_request import read_order
 KEY_HEADER = "Idempotency-Key"
 CUSTOMER_CANCELLED = "Cancelled by the customer."
 
-_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _logger = structlog.get_logger(__name__)
 
 
@@ -30,7 +30,7 @@ def place() -> Response:
     """Take an order."""
     here = counter()
     key = request.headers.get(KEY_HEADER)
-    if key is not None and not _KEY.fullmatch(key):
+    if key is not None and not KEY.fullmatch(key):
         return problem(422, "Use 1 to 200 visible ASCII characters.", KEY_HEADER)
     try:
         new = read_order(read_json(), here.settings.region, here.menu)

@@ -85,7 +85,9 @@ class OrderForm(FlaskForm):  # type: ignore[misc] # Flask-WTF has no types
         """Add a pizza to the basket; ``choice`` is ``pizza:size``. What is not on the menu adds nothing."""
         pizza, _, size = choice.partition(":")
         known = menu.pizzas.get(pizza)
-        if known and size in known.prices and not known.sold_out and len(self.items.entries) < MAX_LINES:
+        if not known or known.sold_out or size in known.sold_out_sizes:
+            return
+        if size in known.prices and len(self.items.entries) < MAX_LINES:
             self.items.append_entry({"pizza": pizza, "size": size, "quantity": "1", "toppings": [], "note": ""})
 
     def remove(self, index: str) -> None:

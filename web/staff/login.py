@@ -2,7 +2,6 @@
 
 import re
 
-import structlog
 from flask import Flask, Response, flash, jsonify, make_response, redirect, render_template, request, session, url_for
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from flask_wtf import FlaskForm
@@ -10,14 +9,14 @@ from wtforms import HiddenField, PasswordField, StringField
 
 from domain import staff
 from domain.orders import ID_PATTERN
+from web import credentials
 from web.confirmation import Confirmation
 from web.counter import counter
 from web.limits import LOGGING_IN, limiter
 from web.staff import blueprint
 
 _OPEN = frozenset({"staff.log_in", "staff.try_log_in"})
-_NEXT = re.compile(rf"/staff(/[a-z-]+)*(\?order={ID_PATTERN})?")
-_logger = structlog.get_logger(__name__)
+_NEXT = re.compile(rf"/staff(/[a-z-]+)*(\?order={ID_PATTERN}|\?from=[0-9-]{{10}}&to=[0-9-]{{10}})?")
 
 
 class Person(UserMixin):  # type: ignore[misc] # Flask-Login has no types
@@ -89,13 +88,8 @@ def try_log_in() -> Response:
     form = LoginForm()
     if not form.validate():
         return _refused(form, "This page was open for a long time. Please try once more.")
-    username, password = form.username.data or "", form.password.data or ""
-    account = None
-    if username and "\0" not in username and len(username) <= 100 and len(password) <= 1000:
-        with counter().database.read() as connection:
-            account = staff.log_in(connection, username, password)
+    account = credentials.check(form.username.data, form.password.data)
     if account is None:
-        _logger.warning("login_refused")
         return _refused(form, "Name or password is wrong.")
     session.clear()
     login_user(Person(account))

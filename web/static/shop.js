@@ -94,7 +94,8 @@ function newLine(pizza, size) {
   for (const name of line.querySelectorAll("[data-name]")) name.textContent = pizza.name;
   find("pizza", line).value = pizza.id;
   find("quantity", line).value = 1;
-  const options = Object.entries(pizza.prices).map(
+  const left = Object.entries(pizza.prices).filter(([key]) => !pizza.sold_out_sizes.includes(key));
+  const options = left.map(
     ([key, price]) => new Option(`${sizes.get(key)}, ${money(cents(price))}`, key, key === size, key === size),
   );
   find("size", line).replaceChildren(...options);

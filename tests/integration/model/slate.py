@@ -14,12 +14,19 @@ _WRITTEN = (
     "order_metrics",
     "order_outcomes",
     "preparation_metrics",
+    "sales_lines",
     "tours",
     "ticket_pizzas",
     "oven_loads",
     "tickets",
     "reservations",
+    "purchases",
     "orders",
+    "loyalty_transfers",
+    "loyalty_entries",
+    "loyalty_balances",
+    "account_entries",
+    "house_accounts",
     "customers",
 )
 
@@ -36,5 +43,7 @@ def wipe(shop: Shop) -> None:
         connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
         for table in _WRITTEN:
             connection.exec_driver_sql(f"DELETE FROM {table}")
-        connection.exec_driver_sql("DELETE FROM stock_movements WHERE order_id IS NOT NULL OR reason = 'wasted'")
-        connection.exec_driver_sql("UPDATE ingredients i SET quantity = s.quantity FROM seeded s WHERE s.id = i.id")
+        connection.exec_driver_sql("DELETE FROM stock_movements WHERE reason <> 'received' OR purchase_id IS NOT NULL")
+        connection.exec_driver_sql(
+            "UPDATE ingredients i SET quantity = s.quantity, low_until = NULL FROM seeded s WHERE s.id = i.id"
+        )

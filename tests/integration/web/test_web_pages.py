@@ -212,8 +212,20 @@ def test_a_fault_shows_nothing_of_itself(site: Site, monkeypatch: pytest.MonkeyP
         assert "secret" not in answer.text
 
 
-STAFF_PAGES = ["/staff", "/staff/orders/list", "/staff/messages"]
-STAFF_BUTTONS = [f"/staff/orders/{'0' * 32}/cancel", f"/staff/orders/{'0' * 32}/send-back", "/staff/messages/resend"]
+CUSTOMER = f"/staff/customers/{'0' * 32}"
+STAFF_PAGES = ["/staff", "/staff/orders/list", "/staff/messages", "/staff/figures", "/staff/stock", "/staff/sold-out"]
+STAFF_PAGES += ["/staff/customers", CUSTOMER]
+STAFF_BUTTONS = [
+    f"/staff/orders/{'0' * 32}/cancel",
+    f"/staff/orders/{'0' * 32}/send-back",
+    "/staff/messages/resend",
+    "/staff/stock/receive",
+    "/staff/stock/count",
+    "/staff/stock/waste",
+    "/staff/sold-out/off",
+    "/staff/sold-out/back",
+]
+STAFF_BUTTONS += ["/staff/customers", *(f"{CUSTOMER}/{what}" for what in ("points/transfer", "account", "payment"))]
 
 
 def test_every_staff_route_but_the_login_needs_a_login(site: Site) -> None:
@@ -240,6 +252,7 @@ def test_a_wrong_password_is_refused_in_the_same_words_as_a_wrong_name(site: Sit
 def test_the_login_leads_to_our_own_pages_only(site: Site) -> None:
     for wanted, leads_to in (
         ("/staff/messages", "/staff/messages"),
+        ("/staff/figures?from=2026-10-24&to=2026-10-25", "/staff/figures?from=2026-10-24&to=2026-10-25"),
         ("https://evil.example/", "/staff"),
         ("//evil.example", "/staff"),
         ("/\\evil.example", "/staff"),

@@ -1,0 +1,84 @@
+"""Transferring loyalty points as JSON: for our staff alone, by HTTP basic authentication."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import structlog
+from flask import Response, jsonify, request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from domain import loyalty
+from domain.loyalty import OverdrawnError, Transfer, TransferError, Transferred, UnknownCustomerError
+from web import credentials
+from web.api import answers, blueprint
+from web.api.body import UnreadableError, read_json
+from web.api.orders import KEY, KEY_HEADER
+from web.correlation import correlation_id
+from web.counter import counter
+from web.errors import problem, problems
+from web.limits import LOGGING_IN, limiter
+
+_WANTED: Mapping[str, str] = {
+    "": "Send the transfer as a JSON object.",
+    "to": "Name the customer who gets the points by their id.",
+    "points": f"Transfer a whole number of points, from 1 to {loyalty.MOST}.",
+}
+_STATUS: Mapping[type[TransferError], int] = {OverdrawnError: 409, UnknownCustomerError: 404}
+_logger = structlog.get_logger(__name__)
+
+
+class TransferRequest(BaseModel):
+    """Points for another customer."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    to: Annotated[str, Field(max_length=100, description="The id of the customer who gets them.")]
+    points: Annotated[int, Field(ge=1, le=loyalty.MOST)]
+
+
+@blueprint.post("/api/customers/<customer_id:customer_id>/points/transfer")
+@limiter.limit(LOGGING_IN)
+def transfer(customer_id: str) -> Response:
+    """Transfer points from this customer to another."""
+    sent = request.authorization
+    account = credentials.check(sent.username, sent.password) if sent and sent.type == "basic" else None
+    if account is None:
+        answer = problem(401, "Please send name and password of our staff, by HTTP basic authentication.")
+        answer.headers["WWW-Authenticate"] = 'Basic realm="staff", charset="UTF-8"'
+        return answer
+    key = request.headers.get(KEY_HEADER)
+    if key is not None and not KEY.fullmatch(key):
+        return problem(422, "Use 1 to 200 visible ASCII characters.", KEY_HEADER)
+    try:
+        wanted = TransferRequest.model_validate(read_json())
+    except UnreadableError as error:
+        return problem(error.status, str(error), "body")
+    except ValidationError as error:
+        return problems(
+            422, {field: _WANTED.get(field, "There is no such field: leave it out.") for field in _bad(error)}
+        )
+    asked = Transfer(customer_id, wanted.to, wanted.points, f"staff:{account.username}", key)
+    try:
+        done, is_new = counter().change(correlation_id(), lambda work: loyalty.transfer(work, asked))
+    except TransferError as error:
+        return problem(_STATUS.get(type(error), 422), str(error), error.field)
+    if is_new:
+        _logger.info("points_transferred", transfer_id=done.id)
+    answer = jsonify(_shown(done))
+    answer.status_code = 201
+    return answer
+
+
+def _bad(error: ValidationError) -> list[str]:
+    return [".".join(str(part)[:60] for part in each["loc"]) for each in error.errors(include_input=False)]
+
+
+def _shown(done: Transferred) -> dict[str, Any]:
+    return {
+        "id": done.id,
+        "from": done.sender,
+        "to": done.recipient,
+        "points": done.points,
+        "balance": done.balance,
+        "transferred_at": answers.moment(done.at),
+    }

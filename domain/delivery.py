@@ -1,21 +1,67 @@
 """From the pass to the door: tours wait for a free driver, the oldest ready order first; pickups cross the counter."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row, text
 
 from domain.events import OrderDelivered, OrderOutForDelivery, OrderReady
 from domain.kernel import clock
 from domain.kernel.unit_of_work import UnitOfWork
 from domain.orders import Order, Orders
-from domain.settings import Settings
+from domain.settings import MOST_DRIVERS, Settings
 
 ASK_AGAIN = timedelta(seconds=5)
 """How long an order without a driver waits before it asks again, should no driver who comes free take it first."""
 
 _DISPATCH_LOCK = 2
+
+# Whom the settings know, and whom the staff took on besides: their numbers lie above any that a setting can name.
+_WHO_DRIVES = f"active AND NOT retired AND (id <= :drivers OR id > {MOST_DRIVERS})"
+
+
+class UnknownDriverError(Exception):
+    """There is no such driver."""
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """Somebody who drives, or did; ``tour`` is the order that is being driven."""
+
+    id: int
+    name: str
+    on_duty: bool
+    retired: bool
+    tour: str | None
+
+
+def drivers(connection: Connection) -> list[Driver]:
+    """Read all of them."""
+    rows = connection.execute(
+        text(
+            "SELECT d.id, d.name, d.active, d.retired, t.order_id FROM drivers d"
+            " LEFT JOIN tours t ON t.driver_id = d.id AND t.state = 'out' ORDER BY d.id"
+        )
+    )
+    return [Driver(*row) for row in rows]
+
+
+def set_duty(work: UnitOfWork, driver_id: int, *, on_duty: bool) -> Driver:
+    """Send a driver home, or welcome one back. Who is on a tour ends it first and then gets no other.
+
+    Raises UnknownDriverError for one that there is not, or who was retired.
+    """
+    work.run(
+        "UPDATE drivers SET active = :on_duty WHERE id = :id AND NOT retired AND active <> :on_duty",
+        id=driver_id,
+        on_duty=on_duty,
+    )
+    found = next((d for d in drivers(work.connection) if d.id == driver_id and not d.retired), None)
+    if found is None:
+        raise UnknownDriverError(f"No driver has the number {driver_id}.")
+    return found
 
 
 class Dispatch:
@@ -87,11 +133,12 @@ class Dispatch:
         """Give each free driver the order that has waited longest; gives the driver's name by order."""
         waiting = work.column(
             "SELECT order_id FROM tours WHERE state = 'waiting' AND fulfilment = 'delivery'"
-            " ORDER BY ready_at, order_id LIMIT :drivers FOR UPDATE SKIP LOCKED",
+            " ORDER BY ready_at, order_id"
+            f" LIMIT :drivers + (SELECT count(*) FROM drivers WHERE id > {MOST_DRIVERS}) FOR UPDATE SKIP LOCKED",
             drivers=self._drivers,
         )
         free = work.run(
-            "SELECT id, name FROM drivers WHERE active AND id <= :drivers AND id NOT IN"
+            f"SELECT id, name FROM drivers WHERE {_WHO_DRIVES} AND id NOT IN"
             " (SELECT driver_id FROM tours WHERE state = 'out' AND driver_id IS NOT NULL) ORDER BY id LIMIT :most",
             drivers=self._drivers,
             most=len(waiting),

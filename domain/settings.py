@@ -32,6 +32,9 @@ from pydantic_settings import SettingsError as SourceError
 
 PREFIX = "PIZZERIA_"
 
+MOST_DRIVERS = 10_000
+"""So many drivers the settings can name, numbered from 1; those whom the staff take on have higher numbers."""
+
 _TWILIO = ("twilio_account_sid", "twilio_auth_token", "twilio_from")
 
 
@@ -80,7 +83,7 @@ class Settings(BaseSettings):
     bake_seconds: float = Field(10, ge=0, le=3600)
     drive_seconds: float = Field(10, ge=0, le=3600)
     oven_capacity: int = Field(10, ge=1, le=100_000)
-    drivers: int = Field(3, ge=1, le=10_000)
+    drivers: int = Field(3, ge=1, le=MOST_DRIVERS)
     kitchen: Literal["auto"] = "auto"
     delivery: Literal["auto"] = "auto"
     stock: Literal["seeded", "ample"] = "seeded"

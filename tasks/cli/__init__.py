@@ -18,6 +18,7 @@ COMMANDS = {
     "simulate": "Place orders over HTTP and wait for their delivery.",
     "menu": "Import the menu from a CSV file, or export it as one.",
     "stock": "Show the store; count, waste and receive ingredients.",
+    "drivers": "Show the drivers; send one home, or welcome one back.",
     "check": "Try the invariants over the whole database.",
     "routes": "Show which event goes to which handler.",
     "events": "Show recorded events.",

@@ -439,11 +439,14 @@ STUCK = """
 SELECT o.id || ' is ' || o.status FROM orders o
 LEFT JOIN tickets t ON t.order_id = o.id
 LEFT JOIN tours w ON w.order_id = o.id
+CROSS JOIN (SELECT EXISTS (SELECT FROM switches WHERE gateway = 'oven' AND mode = 'out') AS is_out) oven
 WHERE o.status NOT IN ('delivered', 'cancelled') AND NOT coalesce(CASE o.status
     WHEN 'placed' THEN t.state = 'open' AND t.stock_reserved AND t.paid AND t.priority IS NOT NULL
-        AND (SELECT count(*) FROM tickets c WHERE c.state = 'cooking') >= CAST(:capacity AS int)
+        AND (oven.is_out OR (SELECT count(*) FROM tickets c WHERE c.state = 'cooking') >= CAST(:capacity AS int))
     WHEN 'cooking' THEN t.state = 'failed' OR (t.state = 'open'
-        AND (SELECT count(*) FROM tickets c WHERE c.state = 'cooking') >= CAST(:capacity AS int))
+        AND (oven.is_out OR (SELECT count(*) FROM tickets c WHERE c.state = 'cooking') >= CAST(:capacity AS int)))
+        OR (t.state = 'cooking' AND oven.is_out
+            AND EXISTS (SELECT FROM ticket_pizzas p WHERE p.order_id = o.id AND p.state = 'waiting'))
         OR (t.state = 'cooking' AND EXISTS (
             SELECT FROM ticket_pizzas p JOIN oven_loads l ON l.id = p.load_id
             WHERE p.order_id = o.id AND p.state = 'baking' AND l.due_at > clock_timestamp()))

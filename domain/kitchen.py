@@ -167,8 +167,7 @@ class Kitchen:
         """Make the baked orders ready and fill the oven, both under the kitchen's lock."""
         work.locks("kitchen")
         work.run("SELECT pg_advisory_xact_lock(:key)", key=_KITCHEN_LOCK)
-        burnt = _burnt(work)
-        waiting = self._waiting(work)
+        burnt, waiting = ([], []) if _is_out(work) else (_burnt(work), self._waiting(work))
         if not (baked or burnt or waiting):
             return
         orders = Orders(work, [*baked, *waiting])
@@ -236,6 +235,11 @@ class Kitchen:
             orders=list(orders),
         )
         return parts
+
+
+def _is_out(work: UnitOfWork) -> bool:
+    """Tell whether the oven was switched off: what is in it is baked, what waits goes on waiting."""
+    return bool(work.run("SELECT EXISTS (SELECT FROM switches WHERE gateway = 'oven' AND mode = 'out')").scalar())
 
 
 def _burnt(work: UnitOfWork) -> list[str]:

@@ -98,8 +98,8 @@ def bake(task: Any, load_id: str, part: int) -> str:
 
 
 def _bake_now(load_id: str, part: int) -> None:
-    fault = mode("oven", settings().oven)
-    burnt = None if fault == "real" else fault.partition(":")[2] or "*"
+    fault, _, pizza = mode("oven", settings().oven).partition(":")
+    burnt = pizza or "*" if fault == "faulty" else None
     with database().begin(load_id) as work:
         kitchen.bake(work, load_id, part, burnt)
     _BAKED_PART.reach()

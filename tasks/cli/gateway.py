@@ -9,7 +9,7 @@ from tasks.cli import CannotRun
 MODES = {
     "sms": ("console", "faulty", "faulty:permanent"),
     "email": ("console", "faulty", "smtp"),
-    "oven": ("real", "faulty"),
+    "oven": ("real", "faulty", "out"),
     "payment": ("sandbox", "faulty"),
 }
 RESET = "reset"
@@ -22,7 +22,8 @@ def command(name: str | None, mode: str | None) -> None:
     """Show the mode of every gateway, or switch the gateway NAME (sms, email, oven or payment) to MODE.
 
     The modes of sms are console, faulty and faulty:permanent; of email console, faulty and smtp; of oven real,
-    faulty and faulty:<pizza>; of payment sandbox and faulty.
+    faulty (it burns what is in it), faulty:<pizza> and out (nothing is put in, tickets wait); of payment sandbox and
+    faulty.
 
     `reset` as the mode goes back to what the environment says. Every process follows within a second.
     """

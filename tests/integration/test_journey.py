@@ -134,6 +134,7 @@ def test_gateways_are_shown_switched_and_put_back(shop: Any) -> None:
     assert "sms     console            as configured" in run(gateway.command).output
     assert run(gateway.command, "oven", "faulty:margherita").output == "oven is faulty:margherita.\n"
     assert "switched; real is configured" in run(gateway.command).output
+    assert run(gateway.command, "oven", "out").output == "oven is out.\n"
     assert run(gateway.command, "oven", "reset").output == "oven is real, as configured.\n"
     assert shop.value("SELECT count(*) FROM switches") == 0
 

@@ -10,7 +10,9 @@ from domain import kitchen, orders
 from domain.basket import InvalidOrderError, Line
 from domain.customers import Contact
 from domain.events import OrderPlaced, catalogue
+from domain.invariants import stuck
 from domain.kernel import log, personal
+from domain.kernel.invariant import attempt
 from domain.kitchen import Kitchen
 from domain.placing import KeyReusedError
 from domain.settings import settings
@@ -320,6 +322,32 @@ def test_an_order_sent_back_to_the_oven_is_baked_and_delivered(shop: Shop) -> No
         assert Kitchen(settings()).send_back(work, order.id)
     shop.drain()
     assert shop.status(order) == "delivered"
+
+
+def test_while_the_oven_is_out_tickets_wait_and_what_is_in_it_is_baked(
+    shop: Shop, configure: Callable[..., None]
+) -> None:
+    configure(bake_seconds=60)
+    inside = shop.order()
+    shop.drain()
+    shop.execute("INSERT INTO switches VALUES ('oven', 'out')")
+    waiting = shop.order()
+    shop.drain()
+    workflow.tend()
+    load = shop.value("SELECT id FROM oven_loads")
+    workflow._bake_now(load, 0)
+    workflow._bake_now(load, 1)
+    workflow.plate(load)
+    shop.drain()
+    assert (shop.status(inside), shop.status(waiting)) == ("delivered", "placed")
+    assert shop.value("SELECT sum(burns) FROM ticket_pizzas") == 0
+    with shop.database.read() as connection:
+        assert attempt(connection, stuck(settings())).violations == 0
+    shop.execute("DELETE FROM switches")
+    with shop.database.read() as connection:
+        assert attempt(connection, stuck(settings())).violations == 1
+    workflow.tend()
+    assert shop.status(waiting) == "cooking"
 
 
 def test_the_driver_who_comes_free_takes_the_order_that_was_ready_first(

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
 from domain.events import OrderDelivered, OrderOutForDelivery, OrderReady
 from domain.kernel import clock
 from domain.kernel.unit_of_work import UnitOfWork
-from domain.orders import Order, Orders
+from domain.orders import Order, Orders, get
 from domain.settings import MOST_DRIVERS, Settings
 
 ASK_AGAIN = timedelta(seconds=5)
@@ -64,6 +64,10 @@ def set_duty(work: UnitOfWork, driver_id: int, *, on_duty: bool) -> Driver:
     return found
 
 
+class NotOnItsWayError(Exception):
+    """The order is not on its way, and is no pickup that is ready."""
+
+
 class Dispatch:
     """Sends ready orders off with free drivers, and hands pickups over."""
 
@@ -75,11 +79,34 @@ class Dispatch:
         """See these orders on their way; gives when to ask again for each that has not arrived yet."""
         ids = [order.order_id for order in ready]
         self._open(work, ready, clock.now())
+        now = self._lock(work)
+        self._drive_on(work, self._arrived(work, now), now)
+        return self._unfinished(work, ids, now)
+
+    def arrive(self, work: UnitOfWork, order_id: str) -> None:
+        """End one order's tour, since somebody says that the customer has it; its driver is free again.
+
+        An order for delivery must be on its way; a pickup may have been fetched as soon as it is ready. Raises
+        NotOnItsWayError, or UnknownOrderError.
+        """
+        now = self._lock(work)
+        arrived = work.column(
+            "UPDATE tours SET state = 'delivered', delivered_at = :now WHERE order_id = :id"
+            " AND (state = 'out' OR (state = 'waiting' AND fulfilment = 'pickup')) RETURNING order_id",
+            now=now,
+            id=order_id,
+        )
+        if not arrived:
+            status = get(work.connection, order_id).status
+            raise NotOnItsWayError(f"This order is not on its way: it is {status.replace('_', ' ')}.")
+        self._drive_on(work, arrived, now)
+
+    @staticmethod
+    def _lock(work: UnitOfWork) -> datetime:
+        """Let nobody else send drivers off. Gives the time, under the lock: no driver leaves before coming back."""
         work.locks("dispatch")
         work.run("SELECT pg_advisory_xact_lock(:key)", key=_DISPATCH_LOCK)
-        now = clock.now()  # read under the lock, so that a driver never leaves before coming back
-        self._drive_on(work, ids, now)
-        return self._unfinished(work, ids, now)
+        return clock.now()
 
     def _open(self, work: UnitOfWork, ready: Sequence[OrderReady], now: datetime) -> None:
         """Begin a tour for each order; a pickup only waits at the counter for as long as a drive would take."""
@@ -97,16 +124,16 @@ class Dispatch:
             due=now + self._drive,
         )
 
-    def _drive_on(self, work: UnitOfWork, ids: Sequence[str], now: datetime) -> None:
-        arrived = self._arrived(work, now)
+    def _drive_on(self, work: UnitOfWork, arrived: Sequence[str], now: datetime) -> None:
+        """Have those tours' orders delivered, and send free drivers off with what waits."""
         leaving: dict[str, str] = {}
-        at_once: list[Row[tuple[str, str]]] = []
+        at_once: list[str] = []
         while gone := self._leave(work, now):
             leaving |= gone
             if self._drive:
                 break
             at_once += self._arrived(work, now)
-        orders = Orders(work, [row.order_id for row in [*arrived, *at_once]] + list(leaving))
+        orders = Orders(work, [*arrived, *at_once, *leaving])
         due = now + self._drive
         orders.advance(
             leaving,
@@ -115,19 +142,17 @@ class Dispatch:
                 **order.contact, driver_name=leaving[order.id], estimated_delivery_time=due
             ),
         )
-        orders.advance(
-            [row.order_id for row in [*arrived, *at_once]], OrderDelivered, lambda order: _delivered(order, now)
-        )
+        orders.advance([*arrived, *at_once], OrderDelivered, lambda order: _delivered(order, now))
 
-    def _arrived(self, work: UnitOfWork, now: datetime) -> Sequence[Row[tuple[str, str]]]:
+    def _arrived(self, work: UnitOfWork, now: datetime) -> list[str]:
         """End the tours that are over, pickups with them; their drivers are free again."""
-        return work.run(
+        return work.column(
             "UPDATE tours SET state = 'delivered', delivered_at = :now"
             " WHERE order_id = ANY(ARRAY(SELECT order_id FROM tours WHERE state <> 'delivered' AND due_at <= :now"
             "   ORDER BY order_id FOR UPDATE SKIP LOCKED))"
             " RETURNING order_id",
             now=now,
-        ).all()
+        )
 
     def _leave(self, work: UnitOfWork, now: datetime) -> dict[str, str]:
         """Give each free driver the order that has waited longest; gives the driver's name by order."""

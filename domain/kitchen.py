@@ -6,7 +6,7 @@ Priority: 5, plus 5 for a pickup (somebody stands at the counter), minus 1 for e
 first, then the older one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -31,6 +31,10 @@ BURNS = 3
 PICKUP_INSTRUCTIONS = "Come to the counter and say your order's code; please collect it within 10 minutes."
 
 _KITCHEN_LOCK = 1
+
+
+class NotInTheOvenError(Exception):
+    """There is no such pizza in the oven."""
 
 
 def priority_of(fulfilment: str, pizzas: int) -> int:
@@ -106,7 +110,7 @@ def cancel_tickets(work: UnitOfWork, order_ids: Iterable[str]) -> None:
 
 
 class Kitchen:
-    """The oven and its capacity, in orders. ``fire`` is the only way in, ``plate`` the only way out."""
+    """The oven and its capacity, in orders. ``fire`` is the only way in, the pass the only way out."""
 
     def __init__(self, settings: Settings) -> None:
         self._capacity = settings.oven_capacity
@@ -136,19 +140,38 @@ class Kitchen:
 
         May be called any number of times, at any time.
         """
+        return self._plate(work, load_id, self._cooking(work, load_id))
+
+    def take_out(self, work: UnitOfWork, order_id: str, number: int) -> None:
+        """Mark one pizza of an order baked, before its load's time is over, and take to the pass what that completes.
+
+        Raises NotInTheOvenError.
+        """
+        which = {"order": order_id, "number": number}
+        load: str = work.run(f"SELECT load_id FROM ticket_pizzas WHERE {_ONE}", **which).scalar() or "none"
+        cooking = self._cooking(work, load)
+        if not _bake(work, _ONE, which):
+            raise NotInTheOvenError("This pizza is not in the oven.")
+        self._plate(work, load, cooking)
+
+    @staticmethod
+    def _cooking(work: UnitOfWork, load_id: str) -> list[str]:
+        """Lock the tickets of a load's orders that are in the oven."""
         work.locks("tickets")
-        cooking = work.column(
+        return work.column(
             "SELECT t.order_id FROM tickets t WHERE t.state = 'cooking'"
             " AND t.order_id IN (SELECT p.order_id FROM ticket_pizzas p WHERE p.load_id = :load)"
             " ORDER BY t.order_id FOR UPDATE",
             load=load_id,
         )
+
+    def _plate(self, work: UnitOfWork, load_id: str, cooking: Sequence[str]) -> bool:
         progress = work.run(
             "SELECT order_id, bool_and(state = 'baked') AS baked, bool_or(state = 'failed') AS failed,"
             " bool_or(state = 'baking' AND load_id = :load) AS baking"
             " FROM ticket_pizzas WHERE order_id = ANY(:ids) GROUP BY order_id",
             load=load_id,
-            ids=cooking,
+            ids=list(cooking),
         ).all()
         baked = [row.order_id for row in progress if row.baked]
         _end(work, "done", baked)
@@ -289,25 +312,33 @@ def read_load(connection: Connection, load_id: str) -> Load | None:
     return Load(*row) if row else None
 
 
+_PART = "load_id = :load AND part = :part"
+_ONE = "order_id = :order AND number = :number"
+
+
 def bake(work: UnitOfWork, load_id: str, part: int, burnt: str | None = None) -> None:
     """Mark a part's pizzas baked; those of the kind ``burnt`` (``*``: all) go back to wait, or are given up.
 
     May be called any number of times: each pizza is baked once.
     """
-    work.run(
+    _bake(work, _PART, {"load": load_id, "part": part}, burnt)
+
+
+def _bake(work: UnitOfWork, which: str, values: Mapping[str, object], burnt: str | None = None) -> int:
+    """Mark those of these pizzas that are in the oven; tells how many they were."""
+    return work.run(
         "UPDATE ticket_pizzas p SET"
         " state = CASE WHEN NOT f.burns THEN 'baked' WHEN p.burns + 1 >= :limit THEN 'failed' ELSE 'waiting' END,"
         " burns = p.burns + CASE WHEN f.burns THEN 1 ELSE 0 END,"
         " baked_at = CASE WHEN f.burns THEN NULL ELSE CAST(:now AS timestamptz) END"
         " FROM (SELECT order_id, number, coalesce(:burnt IN ('*', pizza), false) AS burns FROM ticket_pizzas"
-        "   WHERE load_id = :load AND part = :part AND state = 'baking' ORDER BY order_id, number FOR UPDATE) f"
+        f"   WHERE {which} AND state = 'baking' ORDER BY order_id, number FOR UPDATE) f"
         " WHERE p.order_id = f.order_id AND p.number = f.number",
         limit=BURNS,
         now=clock.now(),
         burnt=burnt,
-        load=load_id,
-        part=part,
-    )
+        **values,
+    ).rowcount
 
 
 def unbaked_parts(connection: Connection, load_id: str) -> list[int]:

@@ -1,7 +1,5 @@
 """Webhooks: the endpoints that staff keep, what each was sent, and how long one that fails is left alone."""
 
-import base64
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +10,7 @@ from uuid_utils.compat import uuid7
 
 from domain.kernel import clock
 from domain.kernel.unit_of_work import UnitOfWork
+from domain.sources import new_secret
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 3600.0
 """Seconds for which an endpoint is left alone after one failure, and after many."""
@@ -79,13 +78,12 @@ def _endpoint(row: object) -> Endpoint:
 
 def add(work: UnitOfWork, url: str, types: Sequence[str]) -> Endpoint:
     """Add an endpoint, with a secret of its own; gives it."""
-    secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-    endpoint = Endpoint(uuid7().hex, url, secret, tuple(types), 0, None, None, None, None)
+    endpoint = Endpoint(uuid7().hex, url, new_secret(), tuple(types), 0, None, None, None, None)
     work.run(
         "INSERT INTO webhook_endpoints (id, url, secret, types, created_at) VALUES (:id, :url, :secret, :types, :now)",
         id=endpoint.id,
         url=url,
-        secret=secret,
+        secret=endpoint.secret,
         types=list(types),
         now=clock.now(),
     )

@@ -9,6 +9,7 @@ from domain.settings import Settings, SettingsError
 
 PLACING = "30 per minute"
 LOGGING_IN = "10 per minute"
+TELLING = "600 per minute"
 
 
 _FORWARDED = ("Forwarded", "Via", "X-Real-IP", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto")

@@ -29,6 +29,7 @@ COMMANDS = {
     "dead": "List, show, retry or discard parked deliveries.",
     "gateway": "Show or switch the mode of a gateway: sms, email, oven.",
     "webhooks": "List, add, enable or remove the endpoints that integration events are posted to.",
+    "sources": "List, add or remove the systems that may tell us something.",
     "describe": "Print the JSON Schema of every event, or check that it keeps to its contract.",
     "generate": "Write docker-compose.yml and the events' contracts, or check that they are up to date.",
 }

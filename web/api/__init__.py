@@ -4,7 +4,7 @@ from flask import Blueprint, Response
 
 blueprint = Blueprint("api", __name__)
 
-from web.api import menu, openapi, orders, points, stream  # noqa: E402, F401 - they add their routes to the blueprint
+from web.api import events, menu, openapi, orders, points, stream  # noqa: E402, F401 - they add their routes to the blueprint
 
 
 @blueprint.after_request

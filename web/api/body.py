@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge
 
+JSON = "application/json"
 MAX_BODY = 64 * 1024
 """Bytes. The application's own limit must be one more: a body sent in pieces is cut off there without a word."""
 
@@ -20,11 +21,21 @@ class UnreadableError(Exception):
 
 def read_json() -> object:
     """Read this request's body. Raises UnreadableError, or RequestEntityTooLarge."""
-    if request.mimetype != "application/json":
-        raise UnreadableError(415, "Please send JSON, with Content-Type application/json.")
+    return parse(read_bytes(JSON))
+
+
+def read_bytes(*kinds: str) -> bytes:
+    """Read this request's body as it came, if it is of one of these kinds. Raises as ``read_json`` does."""
+    if request.mimetype not in kinds:
+        raise UnreadableError(415, f"Please send JSON, with Content-Type {' or '.join(kinds)}.")
     data = request.get_data(cache=False)
     if len(data) > MAX_BODY:
         raise RequestEntityTooLarge
+    return data
+
+
+def parse(data: bytes) -> object:
+    """Read JSON strictly. Raises UnreadableError."""
     try:
         return json.loads(data.decode(), object_pairs_hook=_each_once, parse_constant=_refuse)
     except RecursionError:

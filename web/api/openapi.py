@@ -8,8 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
 from domain.customers import ID_PATTERN as CUSTOMER
+from domain.inbox import WORDS
 from domain.orders import ID_PATTERN
 from web.api import blueprint
+from web.api.cloud_event import SIGNATURE, STRUCTURED
 from web.api.points import TransferRequest
 from web.order_request import OrderRequest
 
@@ -80,6 +82,13 @@ class DoneTransfer(BaseModel):
     transferred_at: str
 
 
+class TakenEvent(BaseModel):
+    """An event that was taken, now or before."""
+
+    id: str
+    repeated: bool
+
+
 class Problem(BaseModel):
     """What is wrong with a field; an empty field means the request as a whole."""
 
@@ -130,7 +139,7 @@ class MenuAnswer(BaseModel):
     pizzas: list[MenuPizza]
 
 
-_ANSWERS: tuple[type[BaseModel], ...] = (PlacedOrder, WholeOrder, DoneTransfer, Problems, MenuAnswer)
+_ANSWERS: tuple[type[BaseModel], ...] = (PlacedOrder, WholeOrder, DoneTransfer, TakenEvent, Problems, MenuAnswer)
 _ORDER_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": f"^{ID_PATTERN}$"}}
 _CUSTOMER_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": f"^{CUSTOMER}$"}}
 _CORRELATION = {
@@ -148,6 +157,7 @@ _KEY = {
 _REFUSALS = {
     "400": "The body is no JSON",
     "401": "Name or password of our staff is wrong",
+    "403": "This source may not tell this",
     "404": "There is no such order",
     "409": "The order is already being made",
     "413": "The body is over 64 kB",
@@ -168,9 +178,8 @@ def openapi() -> Response:
 def document() -> dict[str, Any]:
     """Give the document."""
     template = "#/components/schemas/{model}"
-    asked = models_json_schema([(OrderRequest, "validation"), (TransferRequest, "validation")], ref_template=template)[
-        1
-    ]["$defs"]
+    models: tuple[type[BaseModel], ...] = (OrderRequest, TransferRequest, *(word for _, word in WORDS.values()))
+    asked = models_json_schema([(model, "validation") for model in models], ref_template=template)[1]["$defs"]
     sent = models_json_schema([(model, "serialization") for model in _ANSWERS], ref_template=template)[1]["$defs"]
     return {
         "openapi": "3.1.0",
@@ -199,6 +208,7 @@ def _paths() -> dict[str, Any]:
             ),
         },
         "/api/customers/{id}/points/transfer": {"parameters": [_CUSTOMER_ID], "post": _transferring()},
+        "/api/events": {"post": _telling()},
         "/api/orders/{id}/stream": {
             "parameters": [_ORDER_ID],
             "get": {
@@ -230,6 +240,33 @@ def _transferring() -> dict[str, Any]:
     operation["responses"]["404"]["description"] = "There is no such customer"
     operation["responses"]["409"]["description"] = "The customer has fewer points"
     operation["responses"]["422"]["description"] = "The transfer has problems, one per field"
+    return operation
+
+
+def _telling() -> dict[str, Any]:
+    operation = _operation(
+        *("tellEvent", "Tell us of an event: a CloudEvent 1.0, signed after Standard Webhooks", "202", "TakenEvent"),
+        *("400", "401", "403", "404", "409", "413", "415", "422", "429", "503"),
+    )
+    operation["parameters"] += [
+        {"name": name, "in": "header", "required": True, "schema": {"type": "string"}} for name in SIGNATURE
+    ]
+    event = {
+        "type": "object",
+        "required": ["specversion", "id", "source", "type", "data"],
+        "properties": {
+            "specversion": {"const": "1.0"},
+            "id": {"type": "string", "pattern": "^[!-~]{1,200}$"},
+            "source": {"type": "string", "description": "The name under which the pizzeria knows who tells this."},
+            "type": {"enum": list(WORDS)},
+            "data": {"anyOf": [{"$ref": f"#/components/schemas/{word.__name__}"} for _, word in WORDS.values()]},
+        },
+    }
+    operation["requestBody"] = {"required": True, "content": {STRUCTURED: {"schema": event}}}
+    operation["responses"]["401"]["description"] = "It is not signed, now and with the secret of its source"
+    operation["responses"]["409"]["description"] = "It cannot be true now, or its id was another event's"
+    operation["responses"]["415"]["description"] = "It is neither a structured event nor JSON with ce- headers"
+    operation["responses"]["422"]["description"] = "The event has problems, one per field"
     return operation
 
 

@@ -45,12 +45,14 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
     address: str | None = None
     note: str | None = None
     card_token: str | None = None
+    language: str | None = None
 
     def digest(self) -> bytes:
         """Tell two requests apart that came with one idempotency key."""
         asked = msgspec.to_builtins(self)
-        if asked["card_token"] is None:  # as it was before there were cards: a key used then is good now
-            del asked["card_token"]
+        for later in ("card_token", "language"):
+            if asked[later] is None:  # as it was before there was such a field: a key used then is good now
+                del asked[later]
         return hashlib.sha256(msgspec.json.encode(asked)).digest()
 
 

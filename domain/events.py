@@ -46,7 +46,7 @@ class SupplierInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderEvent(Event, frozen=True, kw_only=True):
-    """An event in an order's own stream, with the contact of its customer."""
+    """An event in an order's own stream, with the contact of its customer, and the ``language`` they read (``it``)."""
 
     stream: ClassVar[str] = "order"
     key: ClassVar[str] = "order_id"
@@ -58,6 +58,7 @@ class OrderEvent(Event, frozen=True, kw_only=True):
     customer_name: str | None = None
     customer_phone: str | None = None
     customer_email: str | None = None
+    language: str | None = None
 
 
 @catalogue.register
@@ -134,12 +135,14 @@ class OrderDelivered(OrderEvent, frozen=True, kw_only=True):
 
 @catalogue.register
 class OrderCancelled(OrderEvent, frozen=True, kw_only=True):
-    """The order will not be made."""
+    """The order will not be made. ``reason`` is a sentence, ``reason_code`` what it says, for other languages."""
 
     reason: str
     cancelled_by: str
     cancelled_at: Moment
     payment: str | None = None
+    reason_code: str | None = None
+    missing_ingredients: tuple[str, ...] | None = None
 
 
 @catalogue.register
@@ -182,9 +185,10 @@ class PaymentProcessed(PaymentEvent, frozen=True, kw_only=True):
 
 @catalogue.register
 class PaymentDeclined(PaymentEvent, frozen=True, kw_only=True):
-    """The card was refused, or nobody could be asked; ``reason`` is a sentence for the customer."""
+    """The card was refused, or nobody could be asked; ``reason`` is a sentence for the customer, ``outcome`` which."""
 
     reason: str
+    outcome: str | None = None
 
 
 @catalogue.register

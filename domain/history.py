@@ -40,6 +40,7 @@ class Rehydrated(msgspec.Struct, frozen=True, kw_only=True):
     placed_at: datetime
     estimated_ready_time: datetime
     estimated_delivery_time: datetime
+    language: str | None = None
     ready_at: datetime | None = None
     delivered_at: datetime | None = None
     cancelled_at: datetime | None = None
@@ -90,6 +91,7 @@ def _placed(event: OrderEvent) -> Rehydrated:
         placed_at=event.placed_at,
         estimated_ready_time=event.estimated_ready_time,
         estimated_delivery_time=event.estimated_delivery_time,
+        language=event.language,
     )
 
 

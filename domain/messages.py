@@ -1,35 +1,17 @@
-"""What customers and suppliers are told: the texts, and a row for every message with its state."""
+"""What customers and suppliers were told: a row for every message with its state. The words are in ``texts``."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
-from functools import lru_cache
-from typing import Any
-from zoneinfo import ZoneInfo
 
-from babel.numbers import format_currency
 from sqlalchemy import Connection, text
 
 from domain import procurement
-from domain.events import (
-    MessageFailed,
-    MessageRequeued,
-    OrderCancelled,
-    OrderDelivered,
-    OrderEvent,
-    OrderOutForDelivery,
-    OrderPlaced,
-    OrderReady,
-    PurchaseEvent,
-    SupplierReminded,
-)
+from domain.events import MessageFailed, MessageRequeued, SupplierReminded
 from domain.inventory import StockError
 from domain.kernel import clock
 from domain.kernel.event import Event
 from domain.kernel.unit_of_work import UnitOfWork
-from domain.orders import code_of
-from domain.settings import Settings
 
 AGAIN_SECONDS = 30
 
@@ -85,104 +67,6 @@ class MessageRow:
     answer: str | None
     created_at: datetime
     sent_at: datetime | None
-
-
-class Texts:
-    """The texts, in the shop's currency and time zone. Plain text: nothing in them is ever read as markup."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._zone = ZoneInfo(settings.timezone)
-
-    def sms(self, event: OrderEvent) -> str:
-        """Give the text for an event."""
-        return _SMS[type(event)](self, event)
-
-    def confirmation(self, placed: OrderPlaced) -> tuple[str, str]:
-        """Give subject and body of the mail that confirms an order."""
-        lines = [
-            f"  {item.quantity} x {item.name}, {item.size}"
-            + (f", with {', '.join(item.toppings)}" if item.toppings else "")
-            + (f" ({item.note})" if item.note else "")
-            + f"  {_money(item.unit_price * item.quantity, placed.currency)}"
-            for item in placed.items
-        ]
-        where = f"Delivery to: {placed.delivery_address}" if placed.fulfilment == "delivery" else "You collect it."
-        body = "\n".join(
-            [
-                f"Hello {placed.customer_name or 'there'},",
-                "",
-                f"thank you for order {code_of(placed.order_id)}:",
-                "",
-                *lines,
-                "",
-                f"Total: {_money(placed.total_amount, placed.currency)}, to be paid in {placed.payment}.",
-                f"Estimated time: {self._time(placed.estimated_delivery_time)}.",
-                where,
-                "",
-                "Mario's Pizzeria",
-            ]
-        )
-        return f"Order {code_of(placed.order_id)} confirmed", body
-
-    def cancellation(self, cancelled: OrderCancelled) -> tuple[str, str]:
-        """Give subject and body of the mail that tells of a cancelled order."""
-        body = (
-            f"Hello {cancelled.customer_name or 'there'},\n\norder {code_of(cancelled.order_id)} was cancelled:"
-            f" {cancelled.reason}\nYou pay nothing.\n\nMario's Pizzeria"
-        )
-        return f"Order {code_of(cancelled.order_id)} cancelled", body
-
-    def purchase(self, event: PurchaseEvent) -> tuple[str, str]:
-        """Give subject and body of the mail by which an ingredient is bought."""
-        what = f"{event.quantity:,} {event.unit} of {event.ingredient_name.lower()}"
-        days = event.supplier_info.lead_days
-        body = (
-            f"Hello {event.supplier_info.name},\n\nplease send us {what}, as always within"
-            f" {days} {'day' if days == 1 else 'days'}.\nThis is our purchase {event.purchase_id}.\n\nMario's Pizzeria"
-        )
-        return f"Purchase {event.purchase_id}: {what}", body
-
-    def _placed(self, event: OrderPlaced) -> str:
-        what = "delivery" if event.fulfilment == "delivery" else "pickup"
-        lines = ", ".join(f"{item.quantity} x {item.name}" for item in event.items)
-        return (
-            f"Order {code_of(event.order_id)} confirmed: {lines}. Total {_money(event.total_amount, event.currency)}."
-            f" Estimated {what}: {self._time(event.estimated_delivery_time)}. We tell you when your pizza is ready."
-        )
-
-    def _ready(self, event: OrderReady) -> str:
-        if event.fulfilment == "pickup":
-            return f"Order {code_of(event.order_id)} is ready! {event.pickup_instructions}"
-        return f"Order {code_of(event.order_id)} is ready and leaves for your door soon."
-
-    def _out(self, event: OrderOutForDelivery) -> str:
-        return (
-            f"Order {code_of(event.order_id)} is on its way with {event.driver_name},"
-            f" at your door about {self._time(event.estimated_delivery_time)}."
-        )
-
-    def _delivered(self, event: OrderDelivered) -> str:
-        return f"Order {code_of(event.order_id)} was handed over. Buon appetito!"
-
-    def _cancelled(self, event: OrderCancelled) -> str:
-        return f"Order {code_of(event.order_id)} was cancelled: {event.reason} You pay nothing."
-
-    def _time(self, at: datetime) -> str:
-        return at.astimezone(self._zone).strftime("%H:%M")
-
-
-@lru_cache(10_000)  # a tenth of a handler's time otherwise, and prices come again
-def _money(amount: Decimal, currency: str) -> str:
-    return format_currency(amount, currency, locale="en_US")
-
-
-_SMS: Mapping[type[OrderEvent], Callable[[Texts, Any], str]] = {
-    OrderPlaced: Texts._placed,
-    OrderReady: Texts._ready,
-    OrderOutForDelivery: Texts._out,
-    OrderDelivered: Texts._delivered,
-    OrderCancelled: Texts._cancelled,
-}
 
 
 _AGAIN = """(key) DO UPDATE SET state = excluded.state, attempts = excluded.attempts, answer = excluded.answer,

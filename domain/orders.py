@@ -49,6 +49,9 @@ class TooLateError(OrderError):
     """The order has gone too far for this change."""
 
 
+REASON_CODES = frozenset({"customer", "staff", "unable", "sold_out", "card_declined", "card_unanswered"})
+"""Why an order may be cancelled; only the staff's own words are told as they were typed, in whatever language."""
+
 ID_PATTERN = "(?:[0-9a-f]{8})?[0-9a-f]{32}"
 """An order's id as a regular expression; those of the first days bear no time."""
 
@@ -67,6 +70,15 @@ def new_id(at: datetime) -> str:
 def code_of(order_id: str) -> str:
     """Give the short name of an order, which people say and write on boxes: the first random characters of its id."""
     return order_id[-_RANDOM:][:6].upper()
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why an order is cancelled: a sentence, and what it says as one of REASON_CODES, with the names of what is out."""
+
+    sentence: str
+    code: str | None = None
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +103,7 @@ class Order:
     placed_at: datetime
     estimated_ready_time: datetime
     estimated_delivery_time: datetime
+    language: str | None
     cooking_at: datetime | None = None
     ready_at: datetime | None = None
     out_for_delivery_at: datetime | None = None
@@ -112,6 +125,7 @@ class Order:
             "customer_name": self.name,
             "customer_phone": self.phone,
             "customer_email": self.email,
+            "language": self.language,
         }
 
     def may(self, event_type: type[OrderEvent]) -> bool:
@@ -218,24 +232,27 @@ class Orders:
             self._orders[order.id] = replace(order, **changed)
 
 
-def cancel(work: UnitOfWork, order_id: str, reason: str, cancelled_by: str) -> Order:
+def cancel(work: UnitOfWork, order_id: str, reason: str, cancelled_by: str, code: str | None = None) -> Order:
     """Cancel an order that is not cooking yet; cancelling it once more changes nothing.
 
     Raises UnknownOrderError, or TooLateError once it cooks.
     """
     locked = Orders(work, [order_id])
-    if locked[order_id].status != "cancelled" and not cancel_all(locked, {order_id: reason}, cancelled_by):
+    why = {order_id: Reason(reason, code)}
+    if locked[order_id].status != "cancelled" and not cancel_all(locked, why, cancelled_by):
         raise TooLateError("The order is already being made and can no longer be cancelled.")
     return locked[order_id]
 
 
-def cancel_all(orders: Orders, reasons: Mapping[str, str], cancelled_by: str) -> list[str]:
+def cancel_all(orders: Orders, reasons: Mapping[str, Reason], cancelled_by: str) -> list[str]:
     """Cancel those of these orders that are not cooking yet, each for its reason; gives their ids."""
 
     def cancelled(order: Order) -> OrderCancelled:
         return OrderCancelled(
             **order.contact,
-            reason=reasons[order.id],
+            reason=reasons[order.id].sentence,
+            reason_code=reasons[order.id].code,
+            missing_ingredients=reasons[order.id].missing or None,
             cancelled_by=cancelled_by,
             cancelled_at=clock.now(),
             payment=order.payment,

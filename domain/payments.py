@@ -173,7 +173,11 @@ def _simply(kind: type[PaymentEvent]) -> Callable[[Change, Any], PaymentEvent]:
 
 def _declined(change: Change, order: Any) -> PaymentDeclined:
     return PaymentDeclined(
-        order_id=change.order_id, amount=order.total, currency=order.currency, reason=change.reason or UNANSWERED
+        order_id=change.order_id,
+        amount=order.total,
+        currency=order.currency,
+        reason=change.reason or UNANSWERED,
+        outcome=change.state,
     )
 
 

@@ -123,6 +123,7 @@ def _draft(new: NewOrder, items: tuple[OrderItem, ...], customer_id: str, menu: 
         placed_at=now,
         estimated_ready_time=ready,
         estimated_delivery_time=ready + drive,
+        language=new.language or settings.language,
     )
 
 

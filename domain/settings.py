@@ -15,7 +15,7 @@ from email.utils import parseaddr
 from functools import cache
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -34,6 +34,10 @@ PREFIX = "PIZZERIA_"
 
 MOST_DRIVERS = 10_000
 """So many drivers the settings can name, numbered from 1; those whom the staff take on have higher numbers."""
+
+Language = Literal["en", "it"]
+LANGUAGES: tuple[str, ...] = get_args(Language)
+"""The languages in which customers are written to; the templates of each are in ``domain/templates``."""
 
 _TWILIO = ("twilio_account_sid", "twilio_auth_token", "twilio_from")
 
@@ -107,6 +111,8 @@ class Settings(BaseSettings):
 
     currency: str = "USD"
     region: str = "US"
+    language: Language = "en"
+    """That of suppliers, and of customers who chose none."""
     timezone: str = "UTC"
     tax_rate: Decimal = Field(Decimal(0), ge=0, lt=1)
 

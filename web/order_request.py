@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from domain.basket import MAX_LINES, MAX_PIZZAS, InvalidOrderError, Line, NewOrder, price
 from domain.customers import Contact
 from domain.menu import Menu
+from domain.settings import LANGUAGES, Language
 
 MAX_QUANTITY = 20
 MAX_TOPPINGS = 10
@@ -39,6 +40,7 @@ _WANTED: Mapping[str, str] = {
     "address": f"Please tell us where to deliver, in {MIN_ADDRESS} to {MAX_ADDRESS} characters.",
     "payment": "Choose how to pay: cash, card or account.",
     "card_token": f"Paying by card takes a card token: text of at most {MAX_TOKEN} characters.",
+    "language": f"Choose one of our languages ({', '.join(LANGUAGES)}), or leave it out.",
     "items": f"Order 1 to {MAX_LINES} items.",
     "items.#": "An item is an object with pizza, size and quantity.",
     "items.#.pizza": "Choose a pizza from the menu.",
@@ -143,6 +145,9 @@ class OrderRequest(_Strict):
         BeforeValidator(_blank_is_none),
         Field(description="The payment service's name for the card; required for card, ignored otherwise."),
     ] = None
+    language: Annotated[
+        Language | None, Field(description="In which we write to the customer; the shop's own if it is left out.")
+    ] = None
     items: Annotated[list[ItemRequest], Field(min_length=1, max_length=MAX_LINES)]
     note: Note = None
 
@@ -191,6 +196,7 @@ def _new_order(request: OrderRequest) -> NewOrder:
         address=request.address if request.fulfilment == "delivery" else None,
         note=request.note,
         card_token=request.card_token if request.payment == "card" else None,
+        language=request.language,
     )
 
 

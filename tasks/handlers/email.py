@@ -14,8 +14,9 @@ from domain.events import (
     SupplierReminded,
 )
 from domain.kernel.unit_of_work import UnitOfWork
-from domain.messages import Message, Texts
+from domain.messages import Message
 from domain.settings import settings
+from domain.texts import Texts
 from tasks.bus.registry import Answer, Call, calls, settles
 from tasks.bus.retry import Retry
 from tasks.gateways import email
@@ -48,12 +49,8 @@ def message_for(event: object, key: str) -> Message | None:
     about = event.about if isinstance(event, MessageEvent) else type(event).__name__
     if isinstance(event, MessageEvent):
         subject, body = event.subject or "", event.body or ""
-    elif isinstance(event, OrderPlaced):
-        subject, body = Texts(settings()).confirmation(event)
-    elif isinstance(event, OrderCancelled):
-        subject, body = Texts(settings()).cancellation(event)
     else:
-        return None
+        subject, body = Texts(settings()).mail(event)
     return Message(key, "email", about, event.order_id, event.customer_id, event.customer_email, body, subject)
 
 

@@ -4,22 +4,24 @@ from collections.abc import Sequence
 
 from domain.events import PaymentDeclined, StockReservationFailed
 from domain.kernel.unit_of_work import UnitOfWork
-from domain.orders import Orders, cancel_all
+from domain.orders import Orders, Reason, cancel_all
 from tasks.bus.registry import handles
 
 
 @handles(StockReservationFailed)
 def cancel_orders(failed: Sequence[StockReservationFailed], shop: UnitOfWork) -> None:
     """Cancel the orders, and say what was missing."""
-    reasons = {
-        failure.order_id: f"We have run out of {', '.join(item.ingredient_name.lower() for item in failure.missing)}."
-        for failure in failed
-    }
+    reasons = {}
+    for failure in failed:
+        missing = tuple(item.ingredient_name.lower() for item in failure.missing)
+        reasons[failure.order_id] = Reason(f"We have run out of {', '.join(missing)}.", "sold_out", missing)
     cancel_all(Orders(shop, reasons), reasons, "the store")
 
 
 @handles(PaymentDeclined)
 def cancel_unpaid_orders(declined: Sequence[PaymentDeclined], shop: UnitOfWork) -> None:
     """Cancel the orders, and say why their payment failed."""
-    reasons = {payment.order_id: payment.reason for payment in declined}
+    reasons = {
+        payment.order_id: Reason(payment.reason, payment.outcome and f"card_{payment.outcome}") for payment in declined
+    }
     cancel_all(Orders(shop, reasons), reasons, "payments")

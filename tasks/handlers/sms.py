@@ -14,9 +14,9 @@ from domain.events import (
     OrderReady,
 )
 from domain.kernel.unit_of_work import UnitOfWork
-from domain.messages import Message, Texts, given_up
-from domain.orders import code_of
+from domain.messages import Message, given_up
 from domain.settings import settings
+from domain.texts import Texts
 from tasks.bus.registry import Answer, Call, calls, settles
 from tasks.bus.retry import Retry
 from tasks.gateways import sms
@@ -40,9 +40,8 @@ def settle(answers: Sequence[Answer], shop: UnitOfWork) -> None:
     told = given_up(shop, [answer.call.key for answer in parked]) if parked else set()
     for answer in parked:
         message, event = answer.call.draft, answer.event
-        if not isinstance(event, OrderEvent | MessageEvent):
-            continue
-        if message and message.about == OrderReady.__name__ and message.key not in told:
+        if message and isinstance(event, OrderReady) and message.key not in told:
+            subject, body = Texts(settings()).mail(event)
             shop.record(
                 MessageFailed(
                     message_key=message.key,
@@ -51,11 +50,11 @@ def settle(answers: Sequence[Answer], shop: UnitOfWork) -> None:
                     customer_phone=message.recipient,
                     customer_email=event.customer_email,
                     about=message.about,
-                    subject=f"Order {code_of(event.order_id)} is ready",
-                    body=message.body,
+                    subject=subject,
+                    body=body,
                     channel="sms",
                 ),
-                because=answer.event,
+                because=event,
             )
 
 

@@ -17,7 +17,7 @@ from domain.customers import Contact
 from domain.invariants import ACCOUNTS
 from domain.kernel.invariant import attempt
 from domain.kernel.unit_of_work import UnitOfWork
-from domain.orders import Order
+from domain.orders import Order, Reason
 from domain.placing import Incoming, KeyReusedError, Outcome, place
 from domain.settings import settings as settings_of_process
 from tests.integration.conftest import Shop
@@ -164,7 +164,9 @@ def test_a_cancelled_order_is_taken_off_once_and_what_was_paid_in_cash_is_not(sh
     gone, kept = (placed(outcome) for outcome in shop.orders(asked(), asked()))
     cash = placed(shop.orders(asked(payment="cash"))[0])
     with shop.database.begin("cancel") as work:
-        orders.cancel_all(orders.Orders(work, [gone.id, cash.id]), {gone.id: "No.", cash.id: "No."}, "customer")
+        orders.cancel_all(
+            orders.Orders(work, [gone.id, cash.id]), {gone.id: Reason("No."), cash.id: Reason("No.")}, "customer"
+        )
     shop.fan_out()
     shop.run("accounts", "OrderCancelled")
     for _ in range(2):
@@ -228,7 +230,7 @@ def test_whoever_orders_and_cancels_at_once_nobody_owes_more_than_the_limit(shop
         def cancel() -> None:
             together.wait(20)
             with shop.database.begin("cancel") as work:
-                orders.cancel_all(orders.Orders(work, first), dict.fromkeys(first, "No."), "customer")
+                orders.cancel_all(orders.Orders(work, first), dict.fromkeys(first, Reason("No.")), "customer")
             shop.fan_out()
             shop.run("accounts", "OrderCancelled")
 

@@ -1,8 +1,10 @@
 """What an order may look like, and what is said about one that may not."""
 
+import hashlib
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from domain.basket import InvalidOrderError
@@ -121,6 +123,11 @@ def problems(payload: object) -> dict[str, str]:
         (item(price="0.01"), "items.0.price"),
         (order(note="x" * 141), "note"),
         (order(note="bell\x07"), "note"),
+        (order(language="de"), "language"),
+        (order(language="IT"), "language"),
+        (order(language=""), "language"),
+        (order(language=["it"]), "language"),
+        (order(language=True), "language"),
     ],
 )
 def test_it_refuses(payload: object, field: str) -> None:
@@ -193,5 +200,15 @@ def test_a_pickup_needs_no_address_and_forgets_one() -> None:
 
 
 def test_null_means_left_out() -> None:
-    payload = customer(email=None) | {"note": None, "card_token": None}
-    assert read_order(payload, "US", lambda: MENU).contact.email is None
+    payload = customer(email=None) | {"note": None, "card_token": None, "language": None}
+    read = read_order(payload, "US", lambda: MENU)
+    assert (read.contact.email, read.language) == (None, None)
+
+
+def test_a_key_of_before_there_were_languages_is_still_good_and_another_language_is_another_order() -> None:
+    plain, italian = (read_order(order(**said), "US", lambda: MENU) for said in ({}, {"language": "it"}))
+    before = {
+        name: value for name, value in msgspec.to_builtins(plain).items() if name not in {"card_token", "language"}
+    }
+    assert plain.digest() == hashlib.sha256(msgspec.json.encode(before)).digest()
+    assert italian.language == "it" and italian.digest() != plain.digest()

@@ -62,7 +62,7 @@ def cancel(order_id: str) -> Response:
     """Cancel an order that is not cooking yet."""
     try:
         order = counter().change(
-            correlation_id(), lambda work: orders.cancel(work, order_id, CUSTOMER_CANCELLED, "customer")
+            correlation_id(), lambda work: orders.cancel(work, order_id, CUSTOMER_CANCELLED, "customer", "customer")
         )
     except TooLateError as error:
         return problem(409, str(error))

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from babel import Locale
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
 from wtforms import (
@@ -20,6 +21,7 @@ from wtforms import (
 
 from domain.basket import MAX_LINES
 from domain.menu import Menu
+from domain.settings import LANGUAGES
 
 _LINE = re.compile(r"items-[0-9]{1,3}-[a-z]+")
 _KEY = re.compile(r"form-[0-9a-f]{32}")
@@ -32,7 +34,9 @@ _FIELDS = {
     "payment": "payment",
     "card_token": "card_token",
     "note": "note",
+    "language": "language",
 }
+_LANGUAGES = {code: (Locale(code).get_display_name() or code).capitalize() for code in LANGUAGES}
 _FIRST_CHOICE = {"fulfilment": "fulfilment-delivery", "payment": "payment-cash"}
 
 
@@ -70,6 +74,7 @@ class OrderForm(FlaskForm):  # type: ignore[misc] # Flask-WTF has no types
     payment = StringField("How do you pay?", default="cash")
     card_token = StringField("Card")
     note = TextAreaField("Note for us (optional)")
+    language = SelectField("We write to you in", choices=_LANGUAGES, validate_choice=False)
 
     def keep_or_make_key(self) -> str:
         """Give the key of this form, a new one where there is none that we made."""
@@ -109,6 +114,7 @@ class OrderForm(FlaskForm):  # type: ignore[misc] # Flask-WTF has no types
             "card_token": _typed(self.card_token),
             "items": [_line(entry.form) for entry in self.items.entries],
             "note": _typed(self.note),
+            "language": self.language.data,
         }
 
     def show(self, problems: Mapping[str, str]) -> None:

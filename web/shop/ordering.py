@@ -9,6 +9,7 @@ from domain.basket import InvalidOrderError, Line, price
 from domain.menu import Menu
 from domain.payments import SANDBOX_CARDS
 from domain.placing import KeyReusedError
+from domain.settings import LANGUAGES
 from web.api import answers
 from web.correlation import correlation_id
 from web.counter import counter
@@ -30,7 +31,9 @@ def _needs_no_limit() -> bool:
 @blueprint.get("/")
 def menu() -> Response:
     """Show the menu and an empty order form."""
-    return _page(OrderForm(formdata=None), counter().menu())
+    here = counter()
+    language = request.accept_languages.best_match(LANGUAGES, here.settings.language)
+    return _page(OrderForm(formdata=None, data={"language": language}), here.menu())
 
 
 @blueprint.get("/orders")

@@ -36,7 +36,7 @@ def cancel(order_id: str) -> Response:
     if Confirmation().validate():
         try:
             counter().change(
-                correlation_id(), lambda work: orders.cancel(work, order_id, CUSTOMER_CANCELLED, "customer")
+                correlation_id(), lambda work: orders.cancel(work, order_id, CUSTOMER_CANCELLED, "customer", "customer")
             )
             _logger.info("order_cancelled", order_id=order_id)
         except TooLateError as error:

@@ -31,12 +31,12 @@ def open_orders_list() -> Response:
 @blueprint.post("/orders/<order_id:order_id>/cancel")
 def cancel(order_id: str) -> Response:
     """Cancel an order that is not cooking yet."""
-    reason = _reason(request.form.get("reason", ""))
+    reason, code = _reason(request.form.get("reason", ""))
     if not Confirmation().validate():
         return _back("That did not reach us. Please press the button once more.")
     try:
         order = counter().change(
-            correlation_id(), lambda work: orders.cancel(work, order_id, reason, f"staff:{current_user.id}")
+            correlation_id(), lambda work: orders.cancel(work, order_id, reason, f"staff:{current_user.id}", code)
         )
     except (TooLateError, UnknownOrderError) as error:
         return _back(str(error))
@@ -58,12 +58,12 @@ def send_back(order_id: str) -> Response:
     return _back(f"Order {code} goes back to the oven.")
 
 
-def _reason(typed: str) -> str:
-    """Make a sentence of what was typed; customers read it."""
+def _reason(typed: str) -> tuple[str, str]:
+    """Make a sentence of what was typed, which customers read; gives its code too."""
     plain = " ".join("".join(char if char.isprintable() else " " for char in typed).split())[:MAX_REASON]
     if not plain:
-        return "The pizzeria cannot make it today."
-    return plain if plain[-1] in ".!?" else f"{plain}."
+        return "The pizzeria cannot make it today.", "unable"
+    return plain if plain[-1] in ".!?" else f"{plain}.", "staff"
 
 
 def _back(word: str) -> Response:

@@ -75,6 +75,27 @@ def test_a_form_places_an_order_and_leads_to_its_page(site: Site) -> None:
     assert row == ("Ada <b>Lovelace</b>", "The bell is broken", "38.80", 2)  # 2 × (13 + 0.60 + 1.00) + 9.60
 
 
+@pytest.mark.parametrize(
+    ("reads", "offered"), [("it-IT,it;q=0.9,en;q=0.8", "it"), ("de,en-GB;q=0.5", "en"), ("", "en"), ("tlh", "en")]
+)
+def test_the_form_offers_the_browsers_language_and_the_order_keeps_what_was_chosen(
+    site: Site, reads: str, offered: str
+) -> None:
+    client = site.client
+    page = client.get("/", headers={"Accept-Language": reads})
+    assert re.findall(r'<option selected value="(\w\w)">', page.text) == [offered]
+    client.post("/orders", data=fill(client, language="it"))
+    assert site.rows("SELECT language FROM orders") == [("it",)]
+
+
+def test_a_language_that_we_have_not_is_told_beside_its_field_and_orders_nothing(site: Site) -> None:
+    client = site.client
+    answer = client.post("/orders", data=fill(client, language="de"))
+    assert answer.status_code == 422
+    assert 'href="#language">Choose one of our languages (en, it), or leave it out.' in answer.text
+    assert site.rows("SELECT 1 FROM orders") == []
+
+
 def test_the_same_form_sent_twice_is_one_order(site: Site) -> None:
     client = site.client
     form = fill(client)

@@ -13,12 +13,12 @@ from domain.kernel.invariant import Invariant
 _UNDELIVERED = """
 WITH firsts AS (
     SELECT s.event_type, s.handler, s.since, min(d.position) AS position
-    FROM subscriptions s JOIN events e ON e.type = s.event_type AND e.recorded_at >= s.since
+    FROM subscriptions s JOIN events e ON e.type = s.event_type AND e.data @> s.condition AND e.recorded_at >= s.since
     JOIN deliveries d ON d.position = e.position AND d.handler = s.handler GROUP BY 1, 2, 3
 )
 SELECT e.type || ' ' || e.position || ' never went to ' || s.handler
 FROM subscriptions s
-JOIN events e ON e.type = s.event_type
+JOIN events e ON e.type = s.event_type AND e.data @> s.condition
 LEFT JOIN firsts f ON f.event_type = s.event_type AND f.handler = s.handler
 WHERE (e.position > f.position OR e.recorded_at > s.since + interval '35 seconds')
     AND e.position > (SELECT purged_to FROM retention)

@@ -22,14 +22,14 @@ DELETE FROM outbox WHERE position = ANY(ARRAY(
 )) RETURNING position
 """)
 
-_READ = text("SELECT position, type, stream, sequence FROM events WHERE position = ANY(:positions) ORDER BY position")
+_READ = text("SELECT position, stream, sequence FROM events WHERE position = ANY(:positions) ORDER BY position")
 
 _EXPAND = text("""
 INSERT INTO deliveries (position, handler, dispatched_at, sends)
 SELECT e.position, s.handler, CASE WHEN s.handler = ANY(:open) THEN now() END,
     CASE WHEN s.handler = ANY(:open) THEN 1 ELSE 0 END
-FROM unnest(CAST(:positions AS bigint[]), CAST(:types AS text[])) AS e (position, type)
-JOIN subscriptions s ON s.event_type = e.type
+FROM events e JOIN subscriptions s ON s.event_type = e.type AND e.data @> s.condition
+WHERE e.position = ANY(:positions)
 ORDER BY e.position, s.handler
 RETURNING position, handler, alone, dispatched_at IS NOT NULL AS sent
 """)
@@ -103,8 +103,7 @@ def fan_out(engine: Engine, open_handlers: Sequence[str]) -> tuple[list[tuple[st
         rows = connection.execute(
             _EXPAND,
             {
-                "positions": [event.position for event in events],
-                "types": [event.type for event in events],
+                "positions": taken,
                 "open": list(open_handlers),
             },
         ).all()

@@ -2,7 +2,7 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, Protocol
@@ -70,6 +70,13 @@ class Subscription:
     personal: bool = True
     fills: tuple[str, ...] = ()
     """The tables that the function writes, if it does nothing else."""
+    where: Mapping[str, str] = field(default_factory=dict)
+    """What the event must say to be delivered here at all: values of its fields."""
+
+    @property
+    def condition(self) -> str:
+        """What is asked for, as people read it, such as "payment card"; nothing for every event."""
+        return ", ".join(f"{name} {value}" for name, value in self.where.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +107,26 @@ def handles(
     retry: Retry | None = None,
     personal: bool = False,
     fills: str | Sequence[str] = (),
+    where: Mapping[str, str] | None = None,
 ) -> Callable[[Inside], Inside]:
     """Subscribe a function of a batch of events and a unit of work: exactly once in the database.
 
     Its events' personal fields are None unless it asks for them: few need them, and to decrypt them takes time.
     ``fills`` says that all it does is write this table, or these, from these events and in any order of them: it can be
-    replayed.
+    replayed. ``where`` asks for those events only whose fields have these values: the others make no delivery.
     """
     tables = (fills,) if isinstance(fills, str) else tuple(fills)
-    return _subscribe((event_type, *more), outside=False, retry=retry, personal=personal, fills=tables)
+    return _subscribe((event_type, *more), outside=False, retry=retry, personal=personal, fills=tables, where=where)
 
 
-def calls(event_type: type[Event], *more: type[Event], retry: Retry | None = None) -> Callable[[Outside], Outside]:
-    """Subscribe a function that calls outside for one event, with no transaction open."""
-    return _subscribe((event_type, *more), outside=True, retry=retry, personal=True)
+def calls(
+    event_type: type[Event],
+    *more: type[Event],
+    retry: Retry | None = None,
+    where: Mapping[str, str] | None = None,
+) -> Callable[[Outside], Outside]:
+    """Subscribe a function that calls outside for one event, with no transaction open; ``where`` as in ``handles``."""
+    return _subscribe((event_type, *more), outside=True, retry=retry, personal=True, where=where)
 
 
 def settles(function: Settle) -> Settle:
@@ -129,16 +142,23 @@ def subscribed_while(function: Wanted) -> Wanted:
 
 
 def _subscribe(
-    event_types: Iterable[type[Event]],
+    event_types: Sequence[type[Event]],
     *,
     outside: bool,
     retry: Retry | None,
     personal: bool,
     fills: tuple[str, ...] = (),
+    where: Mapping[str, str] | None,
 ) -> Callable[[Any], Any]:
+    asked = where or {}
+    for kind in event_types:
+        if unknown := asked.keys() - (set(kind.__struct_fields__) - kind.personal):
+            raise RegistryError(f"{kind.__name__} has no field {min(unknown)!r} that can be asked for.")
+
     def mark(function: Any) -> Any:
         marks = [
-            Subscription(kind.__name__, function, outside, retry or Retry(), personal, fills) for kind in event_types
+            Subscription(kind.__name__, function, outside, retry or Retry(), personal, fills, asked)
+            for kind in event_types
         ]
         setattr(function, _MARK, [*getattr(function, _MARK, []), *marks])
         return function
@@ -163,10 +183,14 @@ class Registry:
         found = [collect(importlib.import_module(f"{package}.{name}"), overrides(name)) for name in names]
         return cls({handler.name: handler for handler in found})
 
-    def subscriptions(self, asking: Connection | None = None) -> list[tuple[str, str]]:
-        """Give every (event type, handler) pair, sorted; with a connection, only those of handlers that are wanted."""
+    def subscriptions(self, asking: Connection | None = None) -> list[tuple[str, str, Subscription]]:
+        """Give every event type with a handler's name and subscription, sorted by both.
+
+        With a connection, only those of handlers that are wanted.
+        """
         wanted = [h for h in self.handlers.values() if asking is None or h.wanted is None or h.wanted(asking)]
-        return sorted((event, h.name) for h in wanted for event in h.subscriptions)
+        found = [(event, h.name, each) for h in wanted for event, each in h.subscriptions.items()]
+        return sorted(found, key=lambda row: row[:2])
 
 
 def collect(module: ModuleType, override: Mapping[str, float]) -> Handler:
@@ -183,6 +207,8 @@ def collect(module: ModuleType, override: Mapping[str, float]) -> Handler:
     by_event = {m.event_type: replace(m, retry=m.retry.overridden(override)) for m in marks}
     if len(by_event) < len(marks):
         raise RegistryError(f"{module.__name__} handles an event twice: one function for each event.")
+    if any(m.where and m.fills for m in marks):
+        raise RegistryError(f"{module.__name__} fills tables from some events only: take all, and leave out inside.")
     if len({m.outside for m in marks}) > 1:
         raise RegistryError(f"{module.__name__} both persists and calls out: make it two files.")
     return Handler(name, marks[0].outside, by_event, settle, wanted)

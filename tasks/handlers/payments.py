@@ -12,11 +12,12 @@ from tasks.database import database
 from tasks.gateways.payment import Charge, Declined, PaymentService, service
 
 RETRY = Retry(times=10, first=1, cap=30)
+CARD = {"payment": "card"}
 LOOK_AGAIN = 1.0
 """Seconds until a cancellation looks again whether the payment that it gives back was answered."""
 
 
-@calls(OrderPlaced, retry=RETRY)
+@calls(OrderPlaced, retry=RETRY, where=CARD)
 def authorise(order: OrderPlaced, call: Call) -> str | None:
     """Hold the order's total on its card. Whoever asks again for one that was given up finds out, and lets go of it."""
     payment = _by_card(order.payment, order.order_id)
@@ -29,7 +30,7 @@ def authorise(order: OrderPlaced, call: Call) -> str | None:
     return change.reference or change.reason
 
 
-@calls(OrderDelivered, retry=RETRY)
+@calls(OrderDelivered, retry=RETRY, where=CARD)
 def capture(order: OrderDelivered, call: Call) -> str | None:
     """Take what is held."""
     payment = _by_card(order.payment, order.order_id)
@@ -40,7 +41,7 @@ def capture(order: OrderDelivered, call: Call) -> str | None:
     return payment.reference
 
 
-@calls(OrderCancelled, retry=RETRY)
+@calls(OrderCancelled, retry=RETRY, where=CARD)
 def give_back(order: OrderCancelled, call: Call) -> str | None:
     """Let go of what is held, or give back what was taken, once it is known which."""
     payment = _by_card(order.payment, order.order_id)

@@ -1,6 +1,6 @@
 """A bus with one handler that a test describes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from domain.events import OrderPlaced, catalogue
@@ -34,8 +34,9 @@ class Probe:
         retry: Retry = QUICK,
         settle: Settle | None = None,
         personal: bool = True,
+        where: Mapping[str, str] | None = None,
     ) -> Handler:
-        subscription = Subscription("OrderPlaced", function, outside, retry, personal)
+        subscription = Subscription("OrderPlaced", function, outside, retry, personal, where=where or {})
         handler = Handler("probe", outside, {"OrderPlaced": subscription}, settle)
         self.registry = Registry({"probe": handler})
         with self.shop.database.engine.begin() as connection:

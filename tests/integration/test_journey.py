@@ -44,7 +44,7 @@ def test_a_journey_tells_every_event_delivery_and_message_of_its_order_only(shop
     assert {"StockReserved", "OvenLoadFired"} <= set(types)
     assert {event["data"].get("order_id", order.id) for event in told["events"]} == {order.id}
     placed = told["events"][0]
-    handlers = {"analytics", "email", "inventory", "kitchen", "payments", "sms"}
+    handlers = {"analytics", "email", "inventory", "kitchen", "sms"}
     assert {leg["handler"] for leg in placed["deliveries"]} == handlers
     assert all(leg["state"] == "done" and leg["wait_seconds"] >= 0 for leg in placed["deliveries"])
     assert [m["about"] for m in told["messages"] if m["channel"] == "email"] == ["OrderPlaced"]

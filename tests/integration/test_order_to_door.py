@@ -51,15 +51,18 @@ def test_a_pickup_is_handed_over_the_counter(shop: Shop) -> None:
     assert "within 10 minutes" in ready.body
 
 
-def test_placing_triggers_every_handler_that_subscribes(shop: Shop) -> None:
-    order = shop.order()
+@pytest.mark.parametrize(("payment", "token", "asked"), [("cash", None, []), ("card", "tok_approve", ["payments"])])
+def test_placing_triggers_every_handler_that_subscribes(
+    shop: Shop, payment: str, token: str | None, asked: list[str]
+) -> None:
+    order = shop.order(payment=payment, card_token=token)
     shop.drain()
     found = shop.rows(
         "SELECT handler FROM deliveries d JOIN events e USING (position) WHERE e.type = 'OrderPlaced'"
         " AND d.state = 'done' AND e.data->>'order_id' = :id ORDER BY handler",
         id=order.id,
     )
-    assert [row.handler for row in found] == ["analytics", "email", "inventory", "kitchen", "payments", "sms"]
+    assert [row.handler for row in found] == sorted(["analytics", "email", "inventory", "kitchen", "sms", *asked])
     assert shop.value("SELECT count(*) FROM tickets WHERE order_id = :id", id=order.id) == 1
     assert shop.value("SELECT count(*) FROM order_metrics WHERE order_id = :id", id=order.id) == 1
     assert shop.value("SELECT state FROM reservations WHERE order_id = :id", id=order.id) == "used"

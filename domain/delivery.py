@@ -48,6 +48,13 @@ def drivers(connection: Connection) -> list[Driver]:
     return [Driver(*row) for row in rows]
 
 
+def who_drives(connection: Connection, settings: Settings) -> list[Driver]:
+    """Read those who get tours."""
+    ids = connection.execute(text(f"SELECT id FROM drivers WHERE {_WHO_DRIVES}"), {"drivers": settings.drivers})
+    on_duty = set(ids.scalars())
+    return [driver for driver in drivers(connection) if driver.id in on_duty]
+
+
 def set_duty(work: UnitOfWork, driver_id: int, *, on_duty: bool) -> Driver:
     """Send a driver home, or welcome one back. Who is on a tour ends it first and then gets no other.
 

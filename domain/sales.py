@@ -203,9 +203,14 @@ def _day(said: str) -> date:
     raise DaysError(f"“{said[:40]}” is no day: write it as 2026-11-23.")
 
 
-def report(connection: Connection, days: Days, timezone: str, currency: str) -> Report:
-    """Sum up some days of the shop's calendar. The connection must give one unchanging state of the database."""
-    start, end = days.bounds(ZoneInfo(timezone))
+def report(
+    connection: Connection, days: Days, timezone: str, currency: str, only: tuple[datetime, datetime] | None = None
+) -> Report:
+    """Sum up some days of the calendar, or ``only`` what was placed in them from one time to before another.
+
+    The connection must give one unchanging state of the database.
+    """
+    start, end = only or days.bounds(ZoneInfo(timezone))
     within = {"start": start, "end": end}
     cells = connection.execute(_CELLS, within | {"zone": timezone}).all()
     sold = [cell for cell in cells if cell.outcome == "delivered"]

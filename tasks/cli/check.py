@@ -156,7 +156,16 @@ def _broker(shop: Settings) -> Line:
     return Line(BROKER, len(least), tuple(f"{name} holds {depth}" for name, depth in sorted(least.items())))
 
 
-def _show(result: Result, console: Console) -> None:
+def examine(shop: Settings, wait: float, *, shown: bool) -> Result:
+    """Wait so many seconds for quiet at most, then try everything."""
+    with Progress(shown=shown) as progress:
+        pending = wait_for_quiet(shop, wait, progress)
+        every = (*bus.INVARIANTS, *pizzeria.invariants(shop))
+        return Result(pending, list(try_all(shop, every, quiet=pending.quiet, progress=progress)))
+
+
+def show(result: Result, console: Console) -> None:
+    """Print it, line by line."""
     for line in result.lines:
         if line.skipped:
             console.print(f"[dim]not tried[/]  {line.title}: {line.skipped}", highlight=False)
@@ -197,13 +206,9 @@ def command(wait: float, as_json: bool) -> None:
 
     Exit code 1: one is violated, or it did not get quiet in time.
     """
-    shop = settings()
-    with Progress(shown=not as_json) as progress:
-        pending = wait_for_quiet(shop, wait, progress)
-        every = (*bus.INVARIANTS, *pizzeria.invariants(shop))
-        result = Result(pending, list(try_all(shop, every, quiet=pending.quiet, progress=progress)))
+    result = examine(settings(), wait, shown=not as_json)
     if as_json:
         click.echo(_json(result))
     else:
-        _show(result, Console(width=None, soft_wrap=True))
+        show(result, Console(width=None, soft_wrap=True))
     sys.exit(0 if result.holds else 1)

@@ -61,10 +61,10 @@ def command(first: str | None, last: str | None, as_json: bool) -> None:
     elif not found.placed:
         click.echo(f"No orders were placed from {found.first} to {found.last}.")
     else:
-        _Printed(found).show()
+        Printed(found).show()
 
 
-class _Printed:
+class Printed:
     """A report on the terminal, table by table."""
 
     def __init__(self, report: Report) -> None:

@@ -16,8 +16,15 @@ from tasks.simulation.baskets import Baskets
 from tasks.simulation.placing import Placed
 from tasks.simulation.shop import Shop
 
-_OF_BASKETS = ("number", "rate", "seed")
-_OF_HISTORIES = ("since", "until", "speed", "dates", "again")
+_ONLY_WITH = {
+    "number": ("N", "--day"),
+    "rate": ("N",),
+    "seed": ("N", "--day"),
+    "no_wait": ("N", "--history"),
+    "speed": ("--history", "--day"),
+    **dict.fromkeys(("since", "until", "dates", "again"), ("--history",)),
+}
+"""What options go with: a number of orders alone, a history, a day. Those not named here go with all."""
 
 
 def _baskets(shop: Shop, seed: int) -> Baskets:
@@ -45,20 +52,22 @@ def _simulate(shop: Shop, number: int, rate: float | None, seed: int, *, wait: b
     return not (result.lost or result.duplicated or problems)
 
 
-def _check(history: str | None) -> None:
+def _check(history: str | None, *, day: bool) -> None:
     """Raise CannotRun for options that do not go together."""
     context = click.get_current_context()
-    called = {parameter.name: parameter.opts[-1] for parameter in context.command.params}
-    wrong = [
-        called[name]
-        for name in (_OF_BASKETS if history else _OF_HISTORIES)
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    ]
-    if wrong:
-        one = "N" if wrong[0] == "number" else wrong[0]
-        raise CannotRun(f"{one} {'does not go with' if history else 'wants'} --history.")
+    if history and day:
+        raise CannotRun("--history does not go with --day.")
+    mode = "--history" if history else "--day" if day else "N"
+    for parameter in context.command.params:
+        modes = _ONLY_WITH.get(parameter.name or "", (mode,))
+        if mode not in modes and context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE:
+            option = "N" if parameter.name == "number" else parameter.opts[-1]
+            only = " or ".join(name for name in modes if name.startswith("--"))
+            raise CannotRun(f"{option} does not go with {mode}." if mode != "N" else f"{option} wants {only}.")
     if not history and context.params["number"] is None:
         raise CannotRun("Say N, how many orders, such as `pizzeria simulate 20`, or play a --history.")
+    if day and context.params["speed"] is None:
+        raise CannotRun("A day has a clock: say how many times as fast, such as --speed 60.")
 
 
 @click.command()
@@ -67,6 +76,7 @@ def _check(history: str | None) -> None:
 @click.option("--url", help="Where the shop is; by default at PIZZERIA_HOST and PIZZERIA_PORT.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until the orders are delivered or cancelled.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed makes other baskets.")
+@click.option("--day", is_flag=True, help="Place the orders of a Friday, with all that goes wrong on it.")
 @options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
 def command(number: int | None, rate: float | None, url: str | None, no_wait: bool, seed: int, **more: Any) -> None:
@@ -76,11 +86,18 @@ def command(number: int | None, rate: float | None, url: str | None, no_wait: bo
     made-up customers; what the shop sold is compared with the file by day, pizza and size. Rows that cannot be placed
     are listed. It may be run again, after an interruption or a change of the menu: no order is placed twice.
 
-    Exit code 1: an order was lost or duplicated, or not acknowledged, or the sums are not the file's, or a row was not
-    placed. "orders" are those acknowledged.
+    With --day the N orders come as on a Friday from 11:00 to 23:00, most of them at eight: pickups and deliveries, cash
+    and cards, some of which are declined; some cancel. A driver falls ill, the oven is out for 20 minutes, and so
+    are text messages. The end are the shop's figures by the played clock, which must be what was placed to the cent,
+    and the invariants of `pizzeria check`. It wants the settings of the shop that it is played in, where nobody else
+    should order meanwhile. At --speed 60 an hour takes a minute: for 600 orders start the pizzeria with
+    PIZZERIA_BAKE_SECONDS=8 PIZZERIA_DRIVE_SECONDS=15 PIZZERIA_OVEN_CAPACITY=30 PIZZERIA_DRIVERS=30 or so.
+
+    Exit code 1: an order was lost or duplicated, or not acknowledged, or the sums are not the file's or the figures not
+    the day's, or a row was not placed, or an invariant is violated. "orders" are those acknowledged.
     """
-    path, as_json = more.pop("history"), more.pop("as_json")
-    _check(path)
+    path, day, as_json = more.pop("history"), more.pop("day"), more.pop("as_json")
+    _check(path, day=day)
     where = url or f"http://{settings().host}:{settings().port}"
     if not where.startswith(("http://", "https://")):
         raise CannotRun(f"{where} is no URL of a shop: give one such as http://127.0.0.1:8000.")
@@ -88,6 +105,10 @@ def command(number: int | None, rate: float | None, url: str | None, no_wait: bo
     try:
         if path:
             fine = play(shop, Span(path, **more), wait=not no_wait, as_json=as_json)
+        elif day:
+            from tasks.cli.day import play as play_day  # which needs what the others do not: the shop's database
+
+            fine = play_day(shop, number or 0, seed, more["speed"], as_json=as_json)
         else:
             fine = _simulate(shop, number or 0, rate, seed, wait=not no_wait, as_json=as_json)
     finally:

@@ -1,9 +1,9 @@
 """What every simulation does: opens the shop, places orders, follows them, and sums up."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import click
 from rich.console import Console
 from rich.table import Table
 
@@ -35,13 +35,13 @@ def no_menu(shop: Shop, error: Exception) -> str:
     return str(error) if type(error) is ValueError else f"{shop.url} has no menu that can be read: it is no pizzeria."
 
 
-def _doubles(shop: Shop, acknowledged: Sequence[Placed], *, silent: bool) -> int:
+def _doubles(shop: Shop, acknowledged: Sequence[Placed], teller: Teller, patience: float) -> int:
     """Count second orders for a key, and second deliveries."""
     every = max(1, len(acknowledged) // _REPEATED)
     twice = repeat(shop, list(acknowledged[::every][:_REPEATED]))
-    delivered = delivered_twice([order.id for order in acknowledged if order.id])
-    if delivered is None and not silent:
-        click.echo("Second deliveries were not looked for: the shop's database cannot be reached from here.", err=True)
+    delivered = delivered_twice([order.id for order in acknowledged if order.id], patience)
+    if delivered is None:
+        teller.say("Second deliveries were not looked for: the shop's database cannot be reached from here.")
     return len(twice) + (delivered or 0)
 
 
@@ -58,18 +58,35 @@ def _follow(shop: Shop, ids: Sequence[str], teller: Teller, *, wait: bool) -> Fo
 def run(shop: Shop, orders: Sequence[Placed], *, wait: bool, silent: bool) -> tuple[Report, Following]:
     """Place orders and follow them; each order has its id or its problem afterwards."""
     with Teller(silent=silent) as teller:
-        teller.begin("Placed", len(orders))
-        placing = Placing(shop, teller.step)
+        return conduct(shop, orders, teller, wait=wait)
+
+
+def conduct(
+    shop: Shop,
+    orders: Sequence[Placed],
+    teller: Teller,
+    *,
+    wait: bool,
+    beside: AbstractContextManager[object] | None = None,
+    patience: float = 0,
+) -> tuple[Report, Following]:
+    """Do as ``run`` does, with ``beside`` going on while orders are placed.
+
+    For ``patience`` seconds a database that is away is waited for, where second deliveries are to be counted.
+    """
+    teller.begin("Placed", len(orders))
+    placing = Placing(shop, teller.step)
+    with beside or nullcontext():
         placing.run(orders)
-        acknowledged = [order for order in orders if order.id]
-        ids = [order.id for order in acknowledged if order.id]
-        following = _follow(shop, ids, teller, wait=wait)
+    acknowledged = [order for order in orders if order.id]
+    ids = [order.id for order in acknowledged if order.id]
+    following = _follow(shop, ids, teller, wait=wait)
     result = report(
         ids,
         following.seen,
         waited=wait,
         unreadable=following.unreadable,
-        duplicated=_doubles(shop, acknowledged, silent=silent) + len(ids) - len(set(ids)),
+        duplicated=_doubles(shop, acknowledged, teller, patience) + len(ids) - len(set(ids)),
         seconds=placing.seconds,
         placing=[order.seconds for order in acknowledged],
     )

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import httpx
 
@@ -28,6 +29,8 @@ class Placed:
     id: str | None = None
     seconds: float = 0
     problem: str | None = None
+    total: Decimal | None = None
+    """What the customer was told that it costs."""
     sold_out: bool = False
     """It was refused for what had sold out since the menu was read: an answer like any other."""
 
@@ -88,15 +91,17 @@ class Placing:
             answer = self.shop.place(order.body, order.key, PATIENCE)
             self._answered = time.monotonic()
             if answer.status_code == 201:
-                order.id = str(answer.json()["id"])
+                taken = answer.json()
+                order.total = Decimal(taken["total"]) if "total" in taken else None
                 order.seconds = time.monotonic() - due
+                order.id = str(taken["id"])
             elif answer.status_code == 422 and "sold out" in answer.text:
                 order.sold_out = True
             else:
                 order.problem = refusal(answer)
         except NoAnswer as error:
             order.problem, self._gave_up = str(error), True
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, ArithmeticError) as error:
             order.problem = f"acknowledged without an id ({type(error).__name__})"
 
 

@@ -48,6 +48,10 @@ class Shop:
         """Place an order, with the same key however often it takes. Raises NoAnswer."""
         return self._insist("POST", "/api/orders", patience=patience, json=body, headers={"Idempotency-Key": key})
 
+    def cancel(self, order_id: str, patience: float) -> httpx.Response:
+        """Cancel an order; doing it twice changes nothing. Raises NoAnswer."""
+        return self._insist("POST", f"/api/orders/{order_id}/cancel", patience=patience)
+
     def look(self, order_id: str) -> httpx.Response | None:
         """Read an order once; None where no answer comes, or one that says nothing about the order."""
         try:

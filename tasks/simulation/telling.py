@@ -46,6 +46,19 @@ class Teller:
         if self._bar:
             self._bar.add_task(what, total=total)
 
+    def call(self, what: str) -> None:
+        """Give the bar another title."""
+        self._what = what
+        if self._bar:
+            self._bar.update(self._bar.task_ids[-1], description=what)
+
+    def say(self, line: str) -> None:
+        """Say something that happened."""
+        if self._bar:
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        elif not self._silent:
+            click.echo(line, err=True)
+
     def reach(self, done: int) -> None:
         """Say how many are done."""
         with self._lock:

@@ -1,12 +1,15 @@
 """`pizzeria simulate` and `pizzeria check` against an open pizzeria, as a person or a script uses them."""
 
 import json
+import signal
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 
-from tests.acceptance.conftest import Shop
+from tests.acceptance.conftest import Shop, answer
 from tests.acceptance.flows import FLOWS, told
+from tests.conftest import until
 
 pytestmark = pytest.mark.acceptance
 
@@ -91,6 +94,37 @@ def test_it_does_not_wait_where_it_is_told_not_to(shop: Shop) -> None:
     said = shop.ask("simulate", "3", "--no-wait", "--json", "--url", shop.url + "/")
     figures = json.loads(said.out)
     assert (said.code, figures["orders"], figures["lost"]) == (0, 3, 0)
+
+
+def test_a_day_with_all_its_faults_comes_to_what_was_placed(shop: Shop) -> None:
+    said = shop.ask("simulate", "40", "--day", "--speed", "3600", "--seed", "3", "--json")
+    found = json.loads(said.out)
+    day = found["day"]
+    assert (said.code, said.err) == (0, "")
+    assert list(found) == [*FIGURES, "day"]
+    assert (found["orders"], found["lost"], found["duplicated"]) == (40, 0, 0)
+    whole = day["figures"]
+    assert (whole["placed"], whole["delivered"], whole["cancelled"]) == (40, found["delivered"], found["cancelled"])
+    for name in ("placed", "delivered", "pizzas", "cancelled"):
+        assert sum(hour[name] for hour in day["hours"]) == whole[name]
+    assert f"{sum(Decimal(hour['sales']) for hour in day['hours']):.2f}" == whole["sales"]
+    assert day["problems"] == []
+    assert day["invariants"]["held"] is True and day["invariants"]["tried"] > 40
+    assert everything_is_as_it_was(shop)
+
+
+def test_a_day_that_is_broken_off_leaves_nothing_behind(shop: Shop) -> None:
+    day = shop.begin("simulate", "40", "--day", "--speed", "1000", "--seed", "3")
+    until(lambda: not everything_is_as_it_was(shop), 60, "the first fault")
+    day.send_signal(signal.SIGINT)
+    said = answer(day)
+    assert said.code == 1
+    assert "The SMS service is down." in said.err
+    assert everything_is_as_it_was(shop)
+
+
+def everything_is_as_it_was(shop: Shop) -> bool:
+    return bool(shop.value("SELECT NOT EXISTS (SELECT FROM switches) AND bool_and(active) FROM drivers"))
 
 
 @pytest.mark.parametrize("flow", FLOWS)

@@ -13,8 +13,10 @@ from typing import Any
 import phonenumbers
 import pytest
 from click.testing import CliRunner, Result
+from pydantic import SecretStr
 
-from tasks.cli import simulate, trial
+from domain.settings import Settings
+from tasks.cli import day, simulate, trial
 from tasks.simulation import following, placing
 from tasks.simulation.baskets import Baskets
 from tasks.simulation.following import Seen
@@ -123,7 +125,7 @@ class _Counter(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeShop]:
-    monkeypatch.setattr(trial, "delivered_twice", lambda _: None)
+    monkeypatch.setattr(trial, "delivered_twice", lambda *_: None)
     with FakeShop() as shop:
         thread = threading.Thread(target=shop.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
@@ -183,7 +185,7 @@ def test_a_second_order_for_a_key_is_found(fake: FakeShop) -> None:
 def test_a_second_delivery_is_counted_where_the_database_can_be_looked_into(
     fake: FakeShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trial, "delivered_twice", lambda ids: 2)
+    monkeypatch.setattr(trial, "delivered_twice", lambda *_: 2)
     result = run(fake, "10", "--json")
     assert (result.exit_code, figures(result)["duplicated"]) == (1, 2)
 
@@ -262,6 +264,42 @@ def test_where_nobody_answers_it_says_so_in_a_sentence(monkeypatch: pytest.Monke
 def test_a_url_that_is_none_is_refused_in_a_sentence(url: str) -> None:
     result = CliRunner().invoke(simulate.command, ["1", "--url", url])
     assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--day",), "Say N, how many orders"),
+        (("9", "--day", "--rate", "5"), "--rate does not go with --day."),
+        (("9", "--day", "--no-wait"), "--no-wait does not go with --day."),
+        (("9", "--day", "--from", "2026-01-01"), "--from does not go with --day."),
+        (("--day", "--history", "year.csv"), "--history does not go with --day."),
+        (("9", "--day", "--speed", "max"), "A day has a clock"),
+        (("9", "--speed", "60"), "--speed wants --history or --day."),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_in_a_sentence_and_nothing_is_ordered(
+    fake: FakeShop, words: tuple[str, ...], problem: str
+) -> None:
+    result = run(fake, *words)
+    assert (result.exit_code, result.stdout, len(result.stderr.splitlines())) == (2, "", 1)
+    assert result.stderr.startswith(problem)
+    assert not fake.orders
+
+
+def test_a_day_is_not_played_in_a_shop_with_another_database(fake: FakeShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(day, "placed_at", lambda _: None)
+    result = run(fake, "9", "--day")
+    assert (result.exit_code, result.stdout, len(fake.orders)) == (2, "", 1)
+    assert f"{fake.url} takes orders for another database" in result.stderr
+
+
+def test_a_day_wants_the_sandboxs_cards(fake: FakeShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    stripe = Settings(payment="stripe", stripe_secret_key=SecretStr("sk"))
+    monkeypatch.setattr(day, "settings", lambda: stripe)
+    result = run(fake, "9", "--day")
+    assert (result.exit_code, result.stdout, len(fake.orders)) == (2, "", 0)
+    assert "PIZZERIA_PAYMENT=sandbox" in result.stderr
 
 
 def test_a_log_gets_a_line_and_no_bar(fake: FakeShop) -> None:

@@ -114,6 +114,6 @@ def strains(day: Day, speed: float, shop: Settings) -> Iterator[str]:
     ):
         if works / places > length:
             yield (
-                f"At this speed the day lasts {length:.0f} s, and {what} will need {works / places:.0f} s for it:"
+                f"By the settings here {what} will need {works / places:.0f} s for a day that lasts {length:.0f} s:"
                 f" start the pizzeria with another PIZZERIA_{settings}, or play it slower."
             )

@@ -113,6 +113,26 @@ def test_a_day_with_all_its_faults_comes_to_what_was_placed(shop: Shop) -> None:
     assert everything_is_as_it_was(shop)
 
 
+def test_a_cent_too_much_in_the_figures_is_found(shop: Shop) -> None:
+    shop.rows(
+        "CREATE FUNCTION round_up() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN NEW.order_value := NEW.order_value + 0.01; RETURN NEW; END'"
+    )
+    shop.rows("CREATE TRIGGER round_up BEFORE INSERT ON order_metrics FOR EACH ROW EXECUTE FUNCTION round_up()")
+    try:
+        said = shop.ask("simulate", "3", "--day", "--speed", "36000", "--json")
+    finally:
+        shop.rows("DROP FUNCTION round_up CASCADE")
+        shop.rows(
+            "UPDATE order_metrics m SET order_value = o.total FROM orders o"
+            " WHERE o.id = m.order_id AND m.order_value <> o.total"
+        )
+    found = json.loads(said.out)
+    assert (said.code, found["orders"], found["lost"]) == (1, 3, 0)
+    assert any(line.startswith("The day: sales ") for line in said.err.splitlines())
+    assert said.err.splitlines() == found["day"]["problems"]
+
+
 def test_a_day_that_is_broken_off_leaves_nothing_behind(shop: Shop) -> None:
     day = shop.begin("simulate", "40", "--day", "--speed", "1000", "--seed", "3")
     until(lambda: not everything_is_as_it_was(shop), 60, "the first fault")

@@ -1,5 +1,6 @@
 """Does things at their times beside what else is going on."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -20,13 +21,13 @@ class Agenda:
     """Does what is planned, one after the other and each at its time or later, in a thread of its own.
 
     A ``with`` block ends when everything is done, or at once where it raises. What fails ends the agenda, and is raised
-    at the end of the block. ``tick`` is called every second or so meanwhile.
+    at the end of the block, until which ``tick`` is called every second or so.
     """
 
     def __init__(self, doings: Iterable[Doing], tick: Callable[[], None]) -> None:
         self._doings = sorted(doings, key=lambda doing: doing.after)
         self._tick = tick
-        self._over = threading.Event()
+        self._done, self._over = threading.Event(), threading.Event()
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -36,8 +37,8 @@ class Agenda:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            while kind is None and self._thread.is_alive():
-                self._thread.join(0.2)
+            if kind is None:
+                self._done.wait()
         finally:
             self._over.set()
             self._thread.join()
@@ -48,10 +49,19 @@ class Agenda:
         started = time.monotonic()
         try:
             for doing in self._doings:
-                while (left := started + doing.after - time.monotonic()) > 0:
-                    if self._over.wait(min(left, _TICK)):
-                        return
-                    self._tick()
+                if self._is_over(started + doing.after):
+                    return
                 doing.do(self._over)
         except Exception as error:
             self._failure = error
+        finally:
+            self._done.set()
+        self._is_over(math.inf)
+
+    def _is_over(self, until: float) -> bool:
+        """Tick until a time comes, or all is over; tells which."""
+        while (left := until - time.monotonic()) > 0:
+            if self._over.wait(min(left, _TICK)):
+                return True
+            self._tick()
+        return self._over.is_set()

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from domain.settings import Settings
-from tasks.simulation import regrets
+from tasks.simulation import agenda, regrets
 from tasks.simulation.agenda import Agenda, Doing
 from tasks.simulation.day import ARRIVALS, CARDS, plan, strains
 from tasks.simulation.placing import Placed
@@ -135,6 +135,13 @@ def test_an_agenda_does_everything_in_its_order_before_its_block_is_over() -> No
     with Agenda(plan, nothing):
         done.append("beside")
     assert sorted(done[:2]) == ["beside", "early"] and done[2:] == ["late"]
+
+
+def test_an_agenda_ticks_until_its_block_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agenda, "_TICK", 0.01)
+    ticked = threading.Event()
+    with Agenda([], ticked.set):
+        assert ticked.wait(30)
 
 
 def test_an_agenda_ends_at_once_where_its_block_fails() -> None:

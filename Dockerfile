@@ -4,8 +4,9 @@ FROM python:3.13-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/pizzeria
 WORKDIR /src
-COPY requirements.lock .
-RUN /opt/pizzeria/bin/pip install --only-binary=:all: --require-hashes --requirement requirements.lock
+ARG LOCK=requirements.lock
+COPY ${LOCK} .
+RUN /opt/pizzeria/bin/pip install --only-binary=:all: --require-hashes --requirement ${LOCK}
 COPY . .
 RUN /opt/pizzeria/bin/pip install --no-deps --no-build-isolation . \
     && /opt/pizzeria/bin/pip check \

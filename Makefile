@@ -85,7 +85,9 @@ lock: .venv/.python ## writes the lock files anew from pyproject.toml
 	@echo 'Resolving what the pizzeria needs.'
 	@$(COMPILE) --group build pyproject.toml -o requirements.lock
 	@echo 'Resolving what its tests need.'
-	@$(COMPILE) --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+	@$(COMPILE) --extra targets --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+	@echo 'Resolving what some of its targets need.'
+	@$(COMPILE) --extra targets pyproject.toml -c requirements.lock -c requirements-dev.lock -o requirements-targets.lock
 	@echo 'Resolving what its bench compares with.'
 	@$(COMPILE) --group bench pyproject.toml -c requirements.lock -c requirements-dev.lock -o requirements-bench.lock
 

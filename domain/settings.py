@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel.numbers import is_currency
 from phonenumbers import SUPPORTED_REGIONS
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -39,6 +39,8 @@ Language = Literal["en", "it"]
 LANGUAGES: tuple[str, ...] = get_args(Language)
 """The languages in which customers are written to; the templates of each are in ``domain/templates``."""
 
+_TARGET = r"^[A-Za-z0-9._:-]{1,200}$"
+_SCHEMES = {"events_amqp_url": ("amqp", "amqps"), "events_redis_url": ("redis", "rediss", "unix")}
 _TWILIO = ("twilio_account_sid", "twilio_auth_token", "twilio_from")
 
 
@@ -101,6 +103,26 @@ class Settings(BaseSettings):
     webhook_networks: str = ""
     """Networks, with commas between them, to which webhooks may be posted although they are private."""
     webhook_days: int = Field(5, ge=1, le=365)
+    events_amqp_url: SecretStr | None = None
+    events_amqp_exchange: str = Field("mario-pizzeria", pattern=_TARGET)
+    events_redis_url: SecretStr | None = None
+    events_redis_stream: str = Field("mario-pizzeria", pattern=_TARGET)
+    events_redis_length: int = Field(100_000, ge=1, le=1_000_000_000)
+    """About so many entries are kept in the stream; the oldest go."""
+    events_kafka_servers: str | None = Field(None, pattern=r"^[^\s,]+:\d{1,5}(,[^\s,]+:\d{1,5})*$")
+    events_kafka_topic: str = Field("mario-pizzeria", pattern=r"^[A-Za-z0-9._-]{1,249}$")
+    events_kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
+    events_kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    events_kafka_user: str | None = None
+    events_kafka_password: SecretStr | None = None
+    events_kafka_ca: str | None = None
+    """The certificate, in PEM, by which the servers are known, where the system does not know it."""
+    events_sns_topic: str | None = Field(
+        None, pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+(\.fifo)?$"
+    )
+    events_sns_url: str | None = Field(None, pattern=r"^https?://[^/?#\s]+/?$")
+    events_sns_key_id: str | None = None
+    events_sns_key: SecretStr | None = None
     sms: Literal["console", "twilio", "faulty"] = "console"
     twilio_url: str = Field("https://api.twilio.com", pattern=r"^https?://[^/?#\s]+/?$")
     twilio_account_sid: str | None = Field(None, pattern=r"^[A-Za-z0-9]+$")
@@ -161,6 +183,20 @@ class Settings(BaseSettings):
             raise ValueError("give networks with commas between them, for example 127.0.0.0/8,::1/128") from error
         return networks
 
+    @field_validator(*_SCHEMES)
+    @classmethod
+    def _known_target(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if url is not None:
+            schemes = _SCHEMES[str(info.field_name)]
+            try:
+                parts = urlsplit(url.get_secret_value())
+                known = parts.scheme in schemes and (parts.hostname or parts.path) and parts.port != 0
+            except ValueError:  # a port that is none
+                known = False
+            if not known:
+                raise ValueError(f"write {' or '.join(f'{scheme}://' for scheme in schemes)}, and where it is")
+        return url
+
     @field_validator("smtp_url")
     @classmethod
     def _known_smtp(cls, url: SecretStr) -> SecretStr:
@@ -201,6 +237,18 @@ class Settings(BaseSettings):
     def _knows_stripe(self) -> "Settings":
         if self.payment == "stripe" and self.stripe_secret_key is None:
             raise ValueError(f"{PREFIX}PAYMENT=stripe needs {PREFIX}STRIPE_SECRET_KEY too")
+        return self
+
+    @model_validator(mode="after")
+    def _knows_targets(self) -> "Settings":
+        login = (self.events_kafka_user, self.events_kafka_password)
+        if self.events_kafka_security.startswith("sasl") and None in login:
+            raise ValueError(
+                f"{PREFIX}EVENTS_KAFKA_SECURITY={self.events_kafka_security} needs {PREFIX}EVENTS_KAFKA_USER"
+                f" and {PREFIX}EVENTS_KAFKA_PASSWORD too"
+            )
+        if (self.events_sns_key_id is None) != (self.events_sns_key is None):
+            raise ValueError(f"{PREFIX}EVENTS_SNS_KEY_ID and {PREFIX}EVENTS_SNS_KEY go together: set both, or none")
         return self
 
     @property

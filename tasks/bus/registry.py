@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, Protocol
+from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -16,6 +17,7 @@ from tasks.bus.retry import Retry
 _MARK = "__subscriptions__"
 _SETTLES = "__settles__"
 _WANTED = "__wanted__"
+_SET_UP = "__set_up__"
 
 Inside = Callable[[Sequence[Any], UnitOfWork], None]
 """Handles a batch of events of one type; its effects commit with the deliveries' being done."""
@@ -38,6 +40,11 @@ class Call:
     attempt: int
     draft: Any = None
 
+    @property
+    def event_id(self) -> UUID:
+        """The id of the event that the call is about."""
+        return UUID(self.key.partition(":")[0])
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -53,6 +60,8 @@ class Answer:
 Settle = Callable[[Sequence[Answer], UnitOfWork], None]
 Wanted = Callable[[Connection], bool]
 """Tells from the database whether a handler is to get events at all."""
+SetUp = Callable[[], bool]
+"""Tells from the settings whether a handler is used at all."""
 
 
 class _Marked(Protocol):
@@ -88,6 +97,12 @@ class Handler:
     subscriptions: Mapping[str, Subscription]
     settle: Settle | None = None
     wanted: Wanted | None = None
+    set_up: SetUp | None = None
+
+    @property
+    def in_use(self) -> bool:
+        """Whether the settings have the handler get events, and somebody work for it."""
+        return self.set_up is None or self.set_up()
 
     @property
     def read_model(self) -> tuple[str, ...]:
@@ -141,6 +156,12 @@ def subscribed_while(function: Wanted) -> Wanted:
     return function
 
 
+def used_while(function: SetUp) -> SetUp:
+    """Name the function that tells from the settings whether the handler is used: else no event comes its way."""
+    setattr(function, _SET_UP, True)
+    return function
+
+
 def _subscribe(
     event_types: Sequence[type[Event]],
     *,
@@ -183,12 +204,18 @@ class Registry:
         found = [collect(importlib.import_module(f"{package}.{name}"), overrides(name)) for name in names]
         return cls({handler.name: handler for handler in found})
 
+    @property
+    def in_use(self) -> list[str]:
+        """The names of all handlers that are in use."""
+        return [handler.name for handler in self.handlers.values() if handler.in_use]
+
     def subscriptions(self, asking: Connection | None = None) -> list[tuple[str, str, Subscription]]:
-        """Give every event type with a handler's name and subscription, sorted by both.
+        """Give every event type in use with a handler's name and subscription, sorted by both.
 
         With a connection, only those of handlers that are wanted.
         """
-        wanted = [h for h in self.handlers.values() if asking is None or h.wanted is None or h.wanted(asking)]
+        used = [self.handlers[name] for name in self.in_use]
+        wanted = [h for h in used if asking is None or h.wanted is None or h.wanted(asking)]
         found = [(event, h.name, each) for h in wanted for event, each in h.subscriptions.items()]
         return sorted(found, key=lambda row: row[:2])
 
@@ -200,6 +227,7 @@ def collect(module: ModuleType, override: Mapping[str, float]) -> Handler:
     marks = [mark for thing in own for mark in getattr(thing, _MARK, [])]
     settle = next((thing for thing in own if getattr(thing, _SETTLES, False)), None)
     wanted = next((thing for thing in own if getattr(thing, _WANTED, False)), None)
+    set_up = next((thing for thing in own if getattr(thing, _SET_UP, False)), None)
     if not marks:
         raise RegistryError(
             f"{module.__name__} handles nothing: mark a function with @handles or @calls, or move the file."
@@ -211,4 +239,4 @@ def collect(module: ModuleType, override: Mapping[str, float]) -> Handler:
         raise RegistryError(f"{module.__name__} fills tables from some events only: take all, and leave out inside.")
     if len({m.outside for m in marks}) > 1:
         raise RegistryError(f"{module.__name__} both persists and calls out: make it two files.")
-    return Handler(name, marks[0].outside, by_event, settle, wanted)
+    return Handler(name, marks[0].outside, by_event, settle, wanted, set_up)

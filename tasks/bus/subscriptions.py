@@ -13,15 +13,23 @@ WHERE subscriptions.condition <> excluded.condition
 """)
 _FORGET = text(f"""
 DELETE FROM subscriptions WHERE (event_type, handler) NOT IN (SELECT event_type, handler FROM {_GIVEN})
+    AND (CAST(:only AS text) IS NULL OR handler = :only)
+RETURNING handler
 """)
 
 
-def write(connection: Connection, registry: Registry) -> None:
-    """Make the table say what the registry says, of those handlers that are wanted."""
+def write(connection: Connection, registry: Registry, only: str | None = None) -> list[str]:
+    """Make the table say what the registry says, of those handlers that are wanted; gives those that were until now.
+
+    With ``only`` it says so of one handler, and of the others what it said: whether those are in use is for the
+    settings of whoever migrates, and not of every shell.
+    """
+    one = registry if only is None else Registry({only: registry.handlers[only]})
     rows = [
         {"event_type": event, "handler": handler, "condition": subscription.where}
-        for event, handler, subscription in registry.subscriptions(connection)
+        for event, handler, subscription in one.subscriptions(connection)
     ]
-    values = {"rows": msgspec.json.encode(rows).decode()}
+    values = {"rows": msgspec.json.encode(rows).decode(), "only": only}
     connection.execute(_WRITE, values)
-    connection.execute(_FORGET, values)
+    ended = connection.execute(_FORGET, values).scalars()
+    return sorted(set(ended) - {row["handler"] for row in rows})

@@ -29,26 +29,30 @@ _MARK = "#: {}\n"
 _SERVICE = re.compile(r"^  ([\w-]+):", re.MULTILINE)
 
 
-def compose(template: str, queues: Sequence[str], outside: Iterable[str]) -> str:
+def compose(template: str, queues: Sequence[str], outside: Iterable[str], optional: Iterable[str] = ()) -> str:
     """Write docker-compose.yml from its template: a service for each queue, and each setting that may be changed.
 
-    ``outside`` are the queues whose handlers call the outside world. Raises CannotRun if a queue bears the name of
-    another service.
+    ``outside`` are the queues whose handlers call the outside world; ``optional`` those that some settings use, whose
+    service starts if its profile is named. Raises CannotRun if a queue bears the name of another service.
     """
     taken = set(_SERVICE.findall(template.partition("\nservices:")[2].partition("\nnetworks:")[0]))
     if clash := sorted(taken & set(queues)):
         raise CannotRun(f"{', '.join(clash)}: another service of docker-compose.yml has this name; rename the handler.")
     names = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields if name not in FIXED]
     settings = "".join(f"  {name}: ${{{name}:-}}\n" for name in names)
-    services = "\n".join(_worker(queue, calls_out=queue in set(outside)) for queue in queues)
+    services = "\n".join(
+        _worker(queue, calls_out=queue in set(outside), optional=queue in set(optional)) for queue in queues
+    )
     filled = template.replace(f"  {_MARK.format('settings')}", settings)
     return HEADER + filled.replace(f"  {_MARK.format('queues')}", services)
 
 
-def _worker(queue: str, *, calls_out: bool) -> str:
+def _worker(queue: str, *, calls_out: bool, optional: bool) -> str:
     lines = [f"  {queue}:", "    <<: *worker", f"    command: [pizzeria, worker, {queue}]"]
     if calls_out:
         lines.append("    networks: [inner, outer]")
+    if optional:
+        lines.append(f"    profiles: [{queue}]")
     return "\n".join(lines) + "\n"
 
 
@@ -60,7 +64,8 @@ def generated() -> dict[str, str]:
     handlers = registry().handlers
     queues = sorted({*handlers, *QUEUES})
     outside = {name for name, handler in handlers.items() if handler.outside}
-    return {COMPOSE: compose(TEMPLATE.read_text(), queues, outside), **contracts()}
+    optional = {name for name, handler in handlers.items() if handler.set_up}
+    return {COMPOSE: compose(TEMPLATE.read_text(), queues, outside, optional), **contracts()}
 
 
 def contracts() -> dict[str, str]:

@@ -19,9 +19,11 @@ def migrate() -> bool:
     migrations.upgrade(database().engine)
     _UPGRADED.reach()
     with database().engine.begin() as connection:
-        subscriptions.write(connection, registry())
+        ended = subscriptions.write(connection, registry())
         seeded = seed.seed(connection, settings())
         _SEEDED.reach()
+    if ended:
+        click.echo(f"No events go to {', '.join(ended)} any more; what still waited is parked.")
     return seeded
 
 

@@ -59,10 +59,12 @@ def _programs(shop: Settings, home: Path, scale: dict[str, int]) -> list[Program
     programs = [pizzeria(home, "web", "web")]
     if shop.bus == "celery":
         from tasks.celery import queues  # not before the servers run: the app asks where its broker is
+        from tasks.registry import registry
 
         check_queues(list(scale), queues())
         programs.append(pizzeria(home, "relay", "relay"))
-        programs += workers(home, queues(), scale)
+        idle = dict.fromkeys(set(registry().handlers) - set(registry().in_use), 0)
+        programs += workers(home, queues(), idle | scale)
         programs.append(pizzeria(home, "flower", "flower"))
     return programs
 

@@ -10,6 +10,7 @@ from domain.kernel.unit_of_work import UnitOfWork
 from domain.settings import settings
 from tasks.cli import CannotRun
 
+HANDLER = "webhooks"
 NONE_YET = "No endpoint yet: add one with `pizzeria webhooks add URL`."
 
 
@@ -51,7 +52,7 @@ def add(url: str, events: tuple[str, ...]) -> None:
         raise CannotRun(str(refused)) from refused
     with database().begin("webhooks") as work:
         endpoint = webhooks.add(work, url, events)
-        subscriptions.write(work.connection, registry())
+        subscriptions.write(work.connection, registry(), only=HANDLER)
     click.echo(f"Endpoint {endpoint.id}. Its secret, shown only now: {endpoint.secret}")
 
 

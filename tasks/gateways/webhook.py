@@ -16,7 +16,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-from domain.integration import SOURCE, IntegrationEvent
 from domain.kernel import clock
 from domain.webhooks import Endpoint
 
@@ -99,23 +98,6 @@ def _is_allowed(address: Address, allowed: Sequence[Network]) -> bool:
 
 def _is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast
-
-
-def compose(event: IntegrationEvent) -> bytes:
-    """Write an event as a CloudEvent in JSON."""
-    from cloudevents.core.formats.json import JSONFormat
-    from cloudevents.core.v1.event import CloudEvent
-
-    attributes = {
-        "id": str(event.id),
-        "source": SOURCE,
-        "type": event.type,
-        "subject": event.subject,
-        "time": event.at,
-        "datacontenttype": "application/json",
-        "dataschema": event.dataschema,
-    }
-    return JSONFormat().write(CloudEvent(attributes, dict(event.data)))
 
 
 def sign(secret: str, message_id: str, at: datetime, body: bytes) -> dict[str, str]:

@@ -1,28 +1,19 @@
 """Webhooks: posts the integration events to every endpoint that wants them, each once, however long one is away."""
 
 from datetime import datetime, timedelta
-from uuid import UUID
 
 import structlog
 from sqlalchemy import Connection
 
 from domain import integration, webhooks
-from domain.events import (
-    OrderCancelled,
-    OrderCookingStarted,
-    OrderDelivered,
-    OrderEvent,
-    OrderOutForDelivery,
-    OrderPlaced,
-    OrderReady,
-)
+from domain.events import OrderEvent
 from domain.kernel import clock
 from domain.settings import settings
 from domain.webhooks import Endpoint
 from tasks.bus.registry import Call, calls, subscribed_while
 from tasks.bus.retry import Retry, Wait
 from tasks.database import database
-from tasks.gateways import webhook
+from tasks.gateways import envelope, webhook
 
 RETRY = Retry(times=8, first=1, cap=30)
 
@@ -35,10 +26,10 @@ def somebody_listens(connection: Connection) -> bool:
     return webhooks.are_wanted(connection)
 
 
-@calls(OrderPlaced, OrderCookingStarted, OrderReady, OrderOutForDelivery, OrderDelivered, OrderCancelled, retry=RETRY)
+@calls(*integration.TRANSLATIONS, retry=RETRY)
 def post(event: OrderEvent, call: Call) -> str:
     """Post an event to those endpoints that have not got it; waits, uncounted, for those that are left alone."""
-    told = integration.translate(event, UUID(call.key.partition(":")[0]))
+    told = integration.translate(event, call.event_id)
     with database().read() as connection:
         found = [each for each in webhooks.still_to_be_told(connection, told.id, told.at) if each.wants(told.name)]
     later = [at for each in found if (at := _post(each, told)) is not None]
@@ -52,7 +43,7 @@ def _post(endpoint: Endpoint, told: integration.IntegrationEvent) -> datetime | 
     shop = settings()
     if endpoint.next_call_at is not None and endpoint.next_call_at > clock.now():
         return endpoint.next_call_at
-    body = webhook.compose(told)
+    body = envelope.structured(told)
     posted = webhook.post(endpoint, str(told.id), body, webhook.networks(shop.webhook_networks))
     with database().begin(f"webhook-{endpoint.id}") as work:
         if posted.took:

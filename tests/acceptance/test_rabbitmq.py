@@ -29,7 +29,7 @@ BAKE = 3
 ORDERS = 40
 RATE = 20
 BACKLOG = 18
-QUEUES = tuple(sorted({*registry().handlers, "oven", "pass"}))
+QUEUES = tuple(sorted({*registry().in_use, "oven", "pass"}))
 
 FATAL = """
 import os, signal

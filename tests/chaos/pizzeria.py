@@ -42,7 +42,7 @@ class Ours(House):
         super().__init__(folder)
         self._outside = outside
         self._port = free_port()
-        handlers = sorted(registry().handlers)
+        handlers = registry().in_use
         self.kinds = faults.for_pizzeria([*handlers, PASS], handlers)
         self.words = {
             **{queue: f"pizzeria worker {queue}" for queue in (*handlers, PASS, POISON)},

@@ -23,7 +23,18 @@ Services = dict[str, dict[str, Any]]
 # What the Compose specification allows in a service, as far as we use it: a misspelt key must not go unseen.
 SERVICE_KEYS = {
     *("build", "cap_drop", "command", "depends_on", "deploy", "environment", "healthcheck", "image", "init", "logging"),
-    *("networks", "ports", "read_only", "restart", "secrets", "security_opt", "shm_size", "stop_grace_period", "tmpfs"),
+    *(
+        "networks",
+        "ports",
+        "profiles",
+        "read_only",
+        "restart",
+        "secrets",
+        "security_opt",
+        "shm_size",
+        "stop_grace_period",
+        "tmpfs",
+    ),
     *("user", "volumes"),
 }
 HEALTHCHECK_KEYS = {"test", "interval", "timeout", "start_period", "start_interval"}
@@ -157,6 +168,14 @@ def test_servers_are_on_the_inner_network_only_and_only_those_who_need_it_have_a
     out = {name for name, service in services.items() if service["networks"] != ["inner"]}
     assert out == {"web", "flower"} | {name for name, handler in registry().handlers.items() if handler.outside}
     assert not out & SERVERS
+
+
+def test_what_only_some_settings_use_starts_with_its_profile_alone(services: Services) -> None:
+    optional = {name for name, handler in registry().handlers.items() if handler.set_up}
+    assert {name: service["profiles"] for name, service in services.items() if "profiles" in service} == {
+        name: [name] for name in optional
+    }
+    assert optional == {"exchange", "kafka", "sns", "stream"}
 
 
 def test_every_container_is_confined(services: Services) -> None:

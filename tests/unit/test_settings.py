@@ -40,11 +40,38 @@ def test_a_pizzeria_without_settings_is_embedded_and_local(monkeypatch: pytest.M
         ("KITCHEN", "robot"),
         ("TRUSTED_PROXIES", "-1"),
         ("OVEN", "faulty:UPPER"),
+        ("EVENTS_AMQP_URL", "redis://host"),
+        ("EVENTS_AMQP_URL", "amqp://host:port"),
+        ("EVENTS_AMQP_EXCHANGE", "two words"),
+        ("EVENTS_REDIS_URL", "redis://"),
+        ("EVENTS_REDIS_LENGTH", "0"),
+        ("EVENTS_KAFKA_SERVERS", "kafka"),
+        ("EVENTS_KAFKA_SERVERS", "kafka:9092, other:9092"),
+        ("EVENTS_KAFKA_TOPIC", "a/b"),
+        ("EVENTS_KAFKA_SECURITY", "tls"),
+        ("EVENTS_SNS_TOPIC", "arn:aws:sqs:eu-west-1:123456789012:t"),
+        ("EVENTS_SNS_URL", "sns.example"),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_sentence(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"PIZZERIA_{name}", value)
     with pytest.raises(SettingsError, match=f"PIZZERIA_{name}: ") as problem:
+        settings()
+    assert "\n" not in str(problem.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "missing"),
+    [
+        ("EVENTS_KAFKA_SECURITY", "sasl_ssl", "EVENTS_KAFKA_PASSWORD"),
+        ("EVENTS_SNS_KEY_ID", "AKIA", "EVENTS_SNS_KEY"),
+    ],
+)
+def test_a_setting_that_wants_another_says_so(
+    name: str, value: str, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"PIZZERIA_{name}", value)
+    with pytest.raises(SettingsError, match=rf"PIZZERIA_{missing}\b") as problem:
         settings()
     assert "\n" not in str(problem.value)
 

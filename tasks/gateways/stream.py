@@ -1,0 +1,53 @@
+"""A Redis stream: integration events as CloudEvents in structured JSON, the oldest dropped beyond a length.
+
+CloudEvents has no binding for Redis: an entry has the fields ``content-type`` and ``event``.
+"""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from domain.integration import IntegrationEvent
+from domain.settings import settings
+from tasks.bus.retry import Permanent
+from tasks.gateways import envelope
+from tasks.gateways.target import ANSWER_SECONDS, CONNECT_SECONDS, AwayError
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+
+@cache
+def _client() -> "Redis":
+    from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    shop = settings()
+    return Redis.from_url(
+        shop.events_redis_url.get_secret_value() if shop.events_redis_url else "",
+        socket_connect_timeout=CONNECT_SECONDS,
+        socket_timeout=ANSWER_SECONDS,
+        retry=Retry(NoBackoff(), 1),  # for a connection that was closed while nothing happened
+    )
+
+
+def publish(event: IntegrationEvent) -> None:
+    """Append an event. Raises AwayError, or Permanent."""
+    from redis import exceptions
+
+    passing = (
+        exceptions.ReadOnlyError,  # a primary that became a replica
+        exceptions.OutOfMemoryError,
+        exceptions.TryAgainError,
+        exceptions.ClusterDownError,
+    )
+    shop = settings()
+    entry: Any = {"content-type": envelope.STRUCTURED, "event": envelope.structured(event)}
+    try:
+        _client().xadd(shop.events_redis_stream, entry, maxlen=shop.events_redis_length, approximate=True)
+    except (exceptions.AuthenticationError, exceptions.ResponseError) as error:
+        if isinstance(error, passing):
+            raise AwayError(type(error).__name__) from error
+        raise Permanent(f"Redis refuses: {error}") from error
+    except (exceptions.ConnectionError, exceptions.TimeoutError) as error:
+        raise AwayError(type(error).__name__) from error

@@ -3,11 +3,11 @@
 from domain.kernel.unit_of_work import LOCK_SECONDS, Database
 
 # Whoever locks more than one of these locks them in this order, each once and sorted by key, so that no two deadlock.
-# `menu` stands for the menu's tables, which an import locks whole. `kitchen` and `dispatch` are advisory locks: who may
-# load the oven, who may send drivers off. A ticket's lock guards its rows in ticket_pizzas and oven_loads too. What
-# `fire` takes late it takes with SKIP LOCKED, which never waits.
+# `registers`, `kitchen` and `dispatch` are advisory locks: who may change what the staff keep by hand, the menu with
+# it; who may load the oven; who may send drivers off. A ticket's lock guards its rows in ticket_pizzas and oven_loads
+# too. What `fire` takes late it takes with SKIP LOCKED, which never waits.
 LOCK_ORDER = (
-    "menu",
+    "registers",
     "house_accounts",
     "loyalty_balances",
     "reservations",

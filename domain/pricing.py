@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from domain import register
 from domain.kernel.unit_of_work import UnitOfWork
 from domain.price_list import Listed, PriceList, PriceListError, Recipe
 from domain.sheet import MAX_ID, slug
@@ -42,7 +43,7 @@ def apply(work: UnitOfWork, listed: PriceList, *, replace: bool) -> Changes:
     What is retired cannot be ordered any more; orders keep what they were sold for. A size's recipe changes only where
     the list has recipes. Raises PriceListError, and then nothing is changed.
     """
-    work.locks("menu")
+    register.alone(work)
     work.run("LOCK TABLE pizzas, sizes, prices, recipes IN SHARE ROW EXCLUSIVE MODE")
     return _Menu(work).follow(listed, replace=replace)
 
@@ -64,7 +65,7 @@ class _Menu:
         self._recipes: dict[Offer, dict[str, int]] = {}
         for row in work.run("SELECT pizza_id, size_id, ingredient_id, quantity FROM recipes"):
             self._recipes.setdefault((row.pizza_id, row.size_id), {})[row.ingredient_id] = row.quantity
-        self._ingredients = set(work.column("SELECT id FROM ingredients"))
+        self._ingredients = set(work.column("SELECT id FROM ingredients WHERE NOT retired"))
         self._changes = Changes()
 
     def follow(self, listed: PriceList, *, replace: bool) -> Changes:
@@ -80,6 +81,7 @@ class _Menu:
         self._write_pizzas(listed, pizzas, replace=replace)
         self._write_prices(listed, pizzas, sizes)
         self._write_recipes(listed, pizzas, sizes)
+        self._bring_back(pizzas, sizes)
         if replace:
             self._retire({(pizzas[name], sizes[size]) for name, pizza in listed.items() for size in pizza.prices})
         return self._changes
@@ -176,6 +178,14 @@ class _Menu:
             for ingredient, quantity in recipe.items()
         ]
         self._work.insert("recipes", rows)
+
+    def _bring_back(self, pizzas: Mapping[str, str], sizes: Mapping[str, str]) -> None:
+        """Put what is listed on the menu again, should the staff have retired it."""
+        for table, ids in (("pizzas", pizzas), ("sizes", sizes)):
+            self._changes.added += self._work.column(
+                f"UPDATE {table} SET retired = false WHERE retired AND id = ANY(:ids) RETURNING name",
+                ids=sorted(ids.values()),
+            )
 
     def _retire(self, kept: set[Offer]) -> None:
         gone = sorted(self._prices.keys() - kept)

@@ -5,6 +5,8 @@ from werkzeug.routing import BaseConverter
 
 from domain import customers
 from domain.orders import ID_PATTERN
+from domain.register import Register
+from domain.registers import registers
 
 
 def register(app: Flask) -> None:
@@ -12,6 +14,7 @@ def register(app: Flask) -> None:
     app.before_request(_refuse_no_host)
     app.url_map.converters["order_id"] = OrderId
     app.url_map.converters["customer_id"] = CustomerId
+    app.url_map.converters["register"] = RegisterName
 
 
 def _refuse_no_host() -> None:
@@ -29,3 +32,17 @@ class CustomerId(BaseConverter):
     """A customer's id in a URL."""
 
     regex = customers.ID_PATTERN
+
+
+class RegisterName(BaseConverter):
+    """A register's name in a URL."""
+
+    regex = "|".join(registers())
+
+    def to_python(self, value: str) -> Register:
+        """Give the register."""
+        return registers()[value]
+
+    def to_url(self, value: Register) -> str:
+        """Give its name."""
+        return value.name

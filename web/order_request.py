@@ -1,41 +1,40 @@
 """What a customer may send as an order, by JSON or form alike: strict, with every problem in plain words."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-import phonenumbers
-from email_validator import EmailNotValidError, validate_email
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from domain.basket import MAX_LINES, MAX_PIZZAS, InvalidOrderError, Line, NewOrder, price
 from domain.customers import Contact
+from domain.fields import EMAIL_PROBLEM, MAX_NAME, PHONE_PROBLEM, Email, Id, Phone, Text, blank_is_none, visible
 from domain.menu import Menu
 from domain.settings import LANGUAGES, Language
 
 MAX_QUANTITY = 20
 MAX_TOPPINGS = 10
-MAX_NAME = 80
 MIN_ADDRESS, MAX_ADDRESS = 5, 200
 MAX_NOTE = 140
 MAX_TOKEN = 200
 MAX_PROBLEMS = 100
 """An answer names so many problems at the most; nobody reads more."""
 
-# Control characters, line separators, lone surrogates, and what turns the direction of the text after it.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_PHONE = re.compile(r"\+?[0-9][0-9 ()./-]{2,30}|\(?[0-9][0-9 ()./-]{2,30}")
-
-_UNPRINTABLE_PROBLEM = "Please use ordinary characters on one line only."
-
 # What is asked for, by field without line numbers: the one sentence for whatever is wrong with it.
 _WANTED: Mapping[str, str] = {
     "": "Send the order as a JSON object.",
     "customer": "Tell us who orders: an object with name and phone.",
     "customer.name": f"Please tell us your name, in at most {MAX_NAME} characters.",
-    "customer.phone": "Please give a telephone number that we can call, such as +1 202 555 0123.",
-    "customer.email": "This is no e-mail address: correct it or leave it out.",
+    "customer.phone": PHONE_PROBLEM,
+    "customer.email": EMAIL_PROBLEM,
     "fulfilment": "Choose delivery or pickup.",
     "address": f"Please tell us where to deliver, in {MIN_ADDRESS} to {MAX_ADDRESS} characters.",
     "payment": "Choose how to pay: cash, card or account.",
@@ -53,23 +52,7 @@ _WANTED: Mapping[str, str] = {
 }
 
 
-def _clean(value: object) -> object:
-    """Strip text and refuse what cannot be read on a box; leaves anything else to the field's own type."""
-    if not isinstance(value, str):
-        return value
-    text = value.strip(" ")
-    if _UNPRINTABLE.search(text):
-        raise PydanticCustomError("unprintable", _UNPRINTABLE_PROBLEM)
-    return text
-
-
-def _blank_is_none(value: object) -> object:
-    return _clean(value) or None if isinstance(value, str) else value
-
-
-Text = Annotated[str, BeforeValidator(_clean)]
-Id = Annotated[str, BeforeValidator(_clean), Field(min_length=1, max_length=60)]
-Note = Annotated[Annotated[str, Field(max_length=MAX_NOTE)] | None, BeforeValidator(_blank_is_none)]
+Note = Annotated[Annotated[str, Field(max_length=MAX_NOTE)] | None, BeforeValidator(blank_is_none)]
 
 
 class _Strict(BaseModel):
@@ -79,31 +62,9 @@ class _Strict(BaseModel):
 class CustomerRequest(_Strict):
     """Who orders."""
 
-    name: Annotated[Text, Field(min_length=1, max_length=MAX_NAME)]
-    phone: Annotated[Text, Field(min_length=3, max_length=32, description="With its country's code, or local.")]
-    email: Annotated[Annotated[str, Field(max_length=254)] | None, BeforeValidator(_blank_is_none)] = None
-
-    @field_validator("name")
-    @classmethod
-    def _visible(cls, name: str) -> str:
-        if not any(char.isprintable() and not char.isspace() for char in name):
-            raise PydanticCustomError("name", _WANTED["customer.name"])
-        return name
-
-    @field_validator("phone")
-    @classmethod
-    def _e164(cls, phone: str, info: ValidationInfo) -> str:
-        return e164(phone, (info.context or {}).get("region", "US"))
-
-    @field_validator("email")
-    @classmethod
-    def _address(cls, email: str | None) -> str | None:
-        if email is None:
-            return None
-        try:
-            return validate_email(email, check_deliverability=False, test_environment=True).normalized
-        except EmailNotValidError:
-            raise PydanticCustomError("email", _WANTED["customer.email"]) from None
+    name: Annotated[Text, Field(min_length=1, max_length=MAX_NAME), AfterValidator(visible)]
+    phone: Phone
+    email: Annotated[Email | None, BeforeValidator(blank_is_none)] = None
 
 
 class ItemRequest(_Strict):
@@ -136,13 +97,13 @@ class OrderRequest(_Strict):
     fulfilment: Literal["delivery", "pickup"]
     address: Annotated[
         Annotated[str, Field(max_length=MAX_ADDRESS)] | None,
-        BeforeValidator(_blank_is_none),
+        BeforeValidator(blank_is_none),
         Field(description="Required for a delivery, ignored for a pickup."),
     ] = None
     payment: Literal["cash", "card", "account"]
     card_token: Annotated[
         Annotated[str, Field(max_length=MAX_TOKEN, pattern=r"^[A-Za-z0-9_]+$")] | None,
-        BeforeValidator(_blank_is_none),
+        BeforeValidator(blank_is_none),
         Field(description="The payment service's name for the card; required for card, ignored otherwise."),
     ] = None
     language: Annotated[
@@ -150,23 +111,6 @@ class OrderRequest(_Strict):
     ] = None
     items: Annotated[list[ItemRequest], Field(min_length=1, max_length=MAX_LINES)]
     note: Note = None
-
-
-def e164(phone: str, region: str) -> str:
-    """Write a telephone number in E.164 form. Raises PydanticCustomError for what cannot be one."""
-    problem = PydanticCustomError("phone", _WANTED["customer.phone"])
-    if not _PHONE.fullmatch(phone):
-        raise problem
-    try:
-        number = phonenumbers.parse(phone, region)
-    except phonenumbers.NumberParseException:
-        raise problem from None
-    written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    # Numbering plans change faster than their list: a number with its country's code need only be of a number's length.
-    plausible = phone.startswith("+") and 10 <= len(written) <= 16
-    if not plausible and not phonenumbers.is_possible_number(number):
-        raise problem
-    return written
 
 
 def read_order(payload: object, region: str, menu: Callable[[], Menu]) -> NewOrder:

@@ -4,7 +4,15 @@ from flask import Blueprint, Response
 
 blueprint = Blueprint("api", __name__)
 
-from web.api import events, menu, openapi, orders, points, stream  # noqa: E402, F401 - they add their routes to the blueprint
+from web.api import (  # noqa: E402 - they add their routes to the blueprint
+    events,  # noqa: F401
+    menu,  # noqa: F401
+    openapi,  # noqa: F401
+    orders,  # noqa: F401
+    points,  # noqa: F401
+    registers,  # noqa: F401
+    stream,  # noqa: F401
+)
 
 
 @blueprint.after_request

@@ -10,6 +10,8 @@ from pydantic.json_schema import models_json_schema
 from domain.customers import ID_PATTERN as CUSTOMER
 from domain.inbox import WORDS
 from domain.orders import ID_PATTERN
+from domain.register import Register
+from domain.registers import registers
 from web.api import blueprint
 from web.api.cloud_event import SIGNATURE, STRUCTURED
 from web.api.points import TransferRequest
@@ -178,9 +180,12 @@ def openapi() -> Response:
 def document() -> dict[str, Any]:
     """Give the document."""
     template = "#/components/schemas/{model}"
-    models: tuple[type[BaseModel], ...] = (OrderRequest, TransferRequest, *(word for _, word in WORDS.values()))
-    asked = models_json_schema([(model, "validation") for model in models], ref_template=template)[1]["$defs"]
-    sent = models_json_schema([(model, "serialization") for model in _ANSWERS], ref_template=template)[1]["$defs"]
+    kept = registers().values()
+    requests: list[type[BaseModel]] = [OrderRequest, TransferRequest, *(word for _, word in WORDS.values())]
+    requests += [model for register in kept for model in (register.entry, register.change_of)]
+    answers: list[type[BaseModel]] = [*_ANSWERS, *(register.kept for register in kept)]
+    asked = models_json_schema([(model, "validation") for model in requests], ref_template=template)[1]["$defs"]
+    sent = models_json_schema([(model, "serialization") for model in answers], ref_template=template)[1]["$defs"]
     return {
         "openapi": "3.1.0",
         "info": {"title": "Mario's Pizzeria", "version": "1.0.0", "description": "Order pizza and follow it."},
@@ -216,6 +221,42 @@ def _paths() -> dict[str, Any]:
                 "summary": "Follow an order; honours Last-Event-ID",
                 "responses": {"200": stream, "204": {"description": "Nothing more will happen"}, **_refusals("404")},
             },
+        },
+        **{path: item for each in registers().values() for path, item in _registered(each).items()},
+    }
+
+
+def _registered(register: Register) -> dict[str, Any]:
+    """Describe a register's list and its entries."""
+    one, name, kept = register.entry.__name__, register.name.title(), register.kept.__name__
+    read, changed = ("401", "429", "503"), ("400", "401", "403", "409", "413", "415", "422", "429", "503")
+    every = _operation(f"list{name}", register.about, "200", kept, *read)
+    listed = {"type": "object", "properties": {register.name: {"type": "array", "items": _ref(kept)}}}
+    every["responses"]["200"]["content"] = {"application/json": {"schema": listed}}
+    add = _operation(f"add{one}", f"Write down a new {register.one}", "201", kept, *changed)
+    show = _operation(f"show{one}", f"One {register.one}", "200", kept, "404", *read)
+    change = _operation(f"change{one}", f"Write a {register.one} down anew", "200", kept, "404", *changed)
+    remove = _operation(f"remove{one}", register.removal, "200", kept, "401", "403", "404", "409", "429", "503")
+    add["requestBody"] = {"required": True, "content": _json(one)}
+    change["requestBody"] = {"required": True, "content": _json(register.change_of.__name__)}
+    for operation in (every, add, show, change, remove):
+        operation["security"] = [{"staff": []}]
+        for status, words in (
+            ("403", "Only a manager may do this"),
+            ("404", f"There is no such {register.one}"),
+            ("409", "Its name is taken, it is in use, or it was changed since it was read"),
+            ("422", "The entry has problems, one per field"),
+        ):
+            if status in operation["responses"]:
+                operation["responses"][status]["description"] = words
+    id_schema = {"type": "integer"} if register.id_type is int else {"type": "string"}
+    return {
+        f"/api/{register.name}": {"get": every, "post": add},
+        f"/api/{register.name}/{{id}}": {
+            "parameters": [{"name": "id", "in": "path", "required": True, "schema": id_schema}],
+            "get": show,
+            "put": change,
+            "delete": remove,
         },
     }
 
@@ -284,4 +325,8 @@ def _refusals(*statuses: str) -> dict[str, Any]:
 
 
 def _json(model: str) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{model}"}}}
+    return {"application/json": {"schema": _ref(model)}}
+
+
+def _ref(model: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model}"}

@@ -9,14 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain import loyalty
 from domain.loyalty import OverdrawnError, Transfer, TransferError, Transferred, UnknownCustomerError
-from web import credentials
+from domain.staff import Account
 from web.api import answers, blueprint
 from web.api.body import UnreadableError, read_json
 from web.api.orders import KEY, KEY_HEADER
+from web.api.staff import staff_only
 from web.correlation import correlation_id
 from web.counter import counter
 from web.errors import problem, problems
-from web.limits import LOGGING_IN, limiter
 
 _WANTED: Mapping[str, str] = {
     "": "Send the transfer as a JSON object.",
@@ -37,15 +37,9 @@ class TransferRequest(BaseModel):
 
 
 @blueprint.post("/api/customers/<customer_id:customer_id>/points/transfer")
-@limiter.limit(LOGGING_IN)
-def transfer(customer_id: str) -> Response:
+@staff_only
+def transfer(account: Account, customer_id: str) -> Response:
     """Transfer points from this customer to another."""
-    sent = request.authorization
-    account = credentials.check(sent.username, sent.password) if sent and sent.type == "basic" else None
-    if account is None:
-        answer = problem(401, "Please send name and password of our staff, by HTTP basic authentication.")
-        answer.headers["WWW-Authenticate"] = 'Basic realm="staff", charset="UTF-8"'
-        return answer
     key = request.headers.get(KEY_HEADER)
     if key is not None and not KEY.fullmatch(key):
         return problem(422, "Use 1 to 200 visible ASCII characters.", KEY_HEADER)

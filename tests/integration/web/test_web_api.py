@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from werkzeug.test import TestResponse
 
+from domain.registers import registers
 from tests.conftest import until
 from tests.integration.web.conftest import Site
 
@@ -315,7 +316,10 @@ def test_the_document_describes_the_answers(site: Site) -> None:
     assert set(shown) == set(schemas["WholeOrder"]["properties"])
     assert set(site.client.get("/api/menu").get_json()) == set(schemas["MenuAnswer"]["properties"])
     routes = {
-        re.sub("<[^>]*>", "{id}", rule.rule) for rule in site.app.url_map.iter_rules() if rule.rule.startswith("/api")
+        re.sub("<[^>]*>", "{id}", rule.rule.replace("<register:register>", name))
+        for rule in site.app.url_map.iter_rules()
+        if rule.rule.startswith("/api")
+        for name in registers()
     }
     assert set(document["paths"]) == routes
 

@@ -10,6 +10,9 @@ from domain.settings import Settings
 from tasks.cli.supervisor import Program
 from tasks.cli.worker import READY_FILE
 
+_COPIES = {"migrate", "relay", "worker"}
+"""What may begin as a copy: the web may not, since gevent patches the sockets before anything of ours is imported."""
+
 
 def pizzeria(home: Path, name: str, *words: str, env: Mapping[str, str] | None = None) -> Program:
     """Give `pizzeria WORDS` as a program, its log in ``HOME/log/<name>.log``."""
@@ -19,6 +22,7 @@ def pizzeria(home: Path, name: str, *words: str, env: Mapping[str, str] | None =
         name=name,
         argv=(sys.executable, *command, *words),
         log=home / "log" / f"{name}.log",
+        words=words if words[0] in _COPIES else (),
         # Whatever folder HOME was named relative to, the children find it.
         env={"PIZZERIA_HOME": str(home), "PYTHONUNBUFFERED": "1", **(env or {})},
     )

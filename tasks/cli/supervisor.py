@@ -5,11 +5,9 @@ Where the kernel can (Linux), it ends our programs should we be killed, and hand
 """
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -17,33 +15,28 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from tasks.cli.process import ASKS_TO_END, CAN_COPY, Copy, adopt_orphans, copy_ourselves, end_with_parent
+
 TICK = 0.1
 LOG_BYTES = 20_000_000
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 class Ended(Exception):
     """A signal asked us to end."""
 
 
-def end_with_parent(number: signal.Signals) -> None:
-    """Have the kernel, where it can, send this process a signal once its parent is gone."""
-    if _prctl:
-        _prctl(_PR_SET_PDEATHSIG, int(number))
-
-
 @dataclass(frozen=True)
 class Program:
     """What to run. ``stop`` asks it to end, ``patience`` seconds later it is killed.
 
-    ``orphaned`` is what the kernel sends it should we be killed ourselves: the default suits whatever keeps its state
-    elsewhere.
+    Where it is `pizzeria WORDS`, a copy of us may become it. ``orphaned`` is what the kernel sends it should we
+    be killed ourselves: the default suits whatever keeps its state elsewhere.
     """
 
     name: str
     argv: tuple[str, ...]
     log: Path
+    words: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     stop: signal.Signals = signal.SIGTERM
     orphaned: signal.Signals = signal.SIGKILL
@@ -56,25 +49,14 @@ class _Running:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Copy | None = None
         self.started = 0.0
         self.start_at = 0.0
         self.quick_deaths = 0
 
-    def start(self) -> "subprocess.Popen[bytes]":
-        program = self.program
-        with program.log.open("ab") as log:
-            process = subprocess.Popen(
-                program.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, **program.env},
-                start_new_session=True,
-                preexec_fn=partial(end_with_parent, program.orphaned),
-                pass_fds=program.keep_open,
-            )
-        self.process, self.started = process, time.monotonic()
+    def start(self) -> "subprocess.Popen[bytes] | Copy":
+        process = self.process = _begin(self.program)
+        self.started = time.monotonic()
         return process
 
     def signal_group(self, number: signal.Signals) -> None:
@@ -93,6 +75,22 @@ class _Running:
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
+def _begin(program: Program) -> "subprocess.Popen[bytes] | Copy":
+    with program.log.open("ab") as log:
+        if program.words and CAN_COPY:
+            return copy_ourselves(program.argv, program.words, program.env, log, program.orphaned)
+        return subprocess.Popen(
+            program.argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **program.env},
+            start_new_session=True,
+            preexec_fn=partial(end_with_parent, program.orphaned),
+            pass_fds=program.keep_open,
+        )
+
+
 class Supervisor:
     """Use as a context: inside it programs run, signals become `Ended`, and on leaving it nothing is left.
 
@@ -102,16 +100,15 @@ class Supervisor:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._running: dict[str, _Running] = {}
-        self._once: dict[int, subprocess.Popen[bytes]] = {}
+        self._once: dict[int, subprocess.Popen[bytes] | Copy] = {}
         self._stages: list[list[_Running]] = []
         self._signals = 0
         self._looked_at_logs = 0.0
 
     def __enter__(self) -> "Supervisor":
         """Take the signals that end us."""
-        if _prctl:
-            _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        adopt_orphans()
+        for number in ASKS_TO_END:
             signal.signal(number, self._on_signal)
         return self
 

@@ -14,7 +14,7 @@ from tasks.cli import CannotRun
 from tasks.cli.programs import address, pizzeria, readiness, workers
 from tasks.cli.services import check_reachable, last_line, only_one, start_servers
 from tasks.cli.supervisor import Program, Supervisor
-from tasks.cli.worker import check_queues
+from tasks.cli.worker import check_queues, warm_up
 
 READY_SECONDS = 180
 
@@ -62,6 +62,7 @@ def _programs(shop: Settings, home: Path, scale: dict[str, int]) -> list[Program
         from tasks.registry import registry
 
         check_queues(list(scale), queues())
+        warm_up()
         programs.append(pizzeria(home, "relay", "relay"))
         idle = dict.fromkeys(set(registry().handlers) - set(registry().in_use), 0)
         programs += workers(home, queues(), idle | scale)
@@ -75,9 +76,7 @@ def _migrate(home: Path, supervisor: Supervisor) -> None:
         raise CannotRun(f"The database could not be migrated: {last_line(migrate.log)}")
 
 
-def _wait_until_ready(
-    checks: dict[str, Callable[[], bool]], supervisor: Supervisor, console: Console, logs: Path
-) -> None:
+def _wait_until_ready(checks: dict[str, Callable[[], bool]], supervisor: Supervisor, logs: Path) -> None:
     waiting = dict(checks)
 
     def all_ready() -> bool:
@@ -85,8 +84,8 @@ def _wait_until_ready(
             del waiting[name]
         return not waiting or any(supervisor.restarts(name) > 4 for name in waiting)
 
-    with console.status("Waiting for web, workers and Flower…"):
-        supervisor.wait(all_ready, READY_SECONDS)
+    # No spinner, which would be a second thread: what dies meanwhile begins as a copy of this process, which has one.
+    supervisor.wait(all_ready, READY_SECONDS)
     if waiting:
         name = next(iter(waiting))
         raise CannotRun(f"{', '.join(waiting)} did not come up: {last_line(logs / f'{name}.log')}")
@@ -133,10 +132,10 @@ def _open(
         start_servers(shop, home, lock, supervisor)
     console.print("Database and broker accept.")
     programs = _programs(shop, home, scale)
-    with console.status("Migrating the database…"):
-        _migrate(home, supervisor)
+    console.print("Migrating the database…")
+    _migrate(home, supervisor)
     console.print("The database is up to date.")
     console.print(f"Starting {len(programs)} processes; their logs are in {home / 'log'}.", soft_wrap=True)
     supervisor.start(programs)
-    _wait_until_ready(readiness(shop, home, programs), supervisor, console, home / "log")
+    _wait_until_ready(readiness(shop, home, programs), supervisor, home / "log")
     _welcome(shop, console)

@@ -11,7 +11,7 @@ from gunicorn.util import import_app
 
 from domain import logs
 from domain.settings import Settings, settings
-from tasks.cli.supervisor import end_with_parent
+from tasks.cli.process import end_with_parent
 
 
 class _JsonLines(Logger):  # type: ignore[misc]

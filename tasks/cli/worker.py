@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -12,6 +13,15 @@ from tasks.cli import CannotRun
 
 READY_FILE = "WORKER_READY_FILE"
 """The variable by which whoever starts a worker is told that it takes messages; no setting."""
+
+_LATE = (
+    "celery.apps.worker",
+    "celery.concurrency.prefork",
+    "celery.events.dispatcher",
+    "cffi.cparser",  # by which billiard has the kernel end a pool's process with its worker
+    "kombu.pidbox",
+    "sqlalchemy.dialects.postgresql",
+)
 
 
 def check_queues(names: Sequence[str], known: Sequence[str]) -> None:
@@ -28,6 +38,12 @@ def _say_when_ready() -> None:
         from celery.signals import worker_ready
 
         worker_ready.connect(lambda **_: Path(path).touch(mode=0o600), weak=False)
+
+
+def warm_up() -> None:
+    """Import what a worker otherwise imports late, each in its own memory, for those that begin as copies of us."""
+    for name in _LATE:
+        import_module(name)
 
 
 @click.command()

@@ -4,14 +4,12 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from domain.settings import Settings
 from tasks.cli.supervisor import Program
 from tasks.cli.worker import READY_FILE
-
-_COPIES = {"migrate", "relay", "worker"}
-"""What may begin as a copy: the web may not, since gevent patches the sockets before anything of ours is imported."""
 
 
 def pizzeria(home: Path, name: str, *words: str, env: Mapping[str, str] | None = None) -> Program:
@@ -22,10 +20,17 @@ def pizzeria(home: Path, name: str, *words: str, env: Mapping[str, str] | None =
         name=name,
         argv=(sys.executable, *command, *words),
         log=home / "log" / f"{name}.log",
-        words=words if words[0] in _COPIES else (),
         # Whatever folder HOME was named relative to, the children find it.
         env={"PIZZERIA_HOME": str(home), "PYTHONUNBUFFERED": "1", **(env or {})},
     )
+
+
+def copied(home: Path, name: str, *words: str, env: Mapping[str, str] | None = None) -> Program:
+    """Give the same, where it can as a copy of us, who must have imported what it needs and have one thread.
+
+    The web is none: gevent patches the sockets before anything of ours is imported.
+    """
+    return replace(pizzeria(home, name, *words, env=env), copied=words)
 
 
 def workers(home: Path, queues: Sequence[str], scale: Mapping[str, int]) -> list[Program]:
@@ -36,7 +41,7 @@ def workers(home: Path, queues: Sequence[str], scale: Mapping[str, int]) -> list
             name = f"worker-{queue}" if number == 1 else f"worker-{queue}-{number}"
             ready = ready_file(home, name)
             ready.unlink(missing_ok=True)
-            programs.append(pizzeria(home, name, "worker", queue, env={READY_FILE: str(ready)}))
+            programs.append(copied(home, name, "worker", queue, env={READY_FILE: str(ready)}))
     return programs
 
 

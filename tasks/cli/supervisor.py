@@ -29,19 +29,19 @@ class Ended(Exception):
 class Program:
     """What to run. ``stop`` asks it to end, ``patience`` seconds later it is killed.
 
-    Where it is `pizzeria WORDS`, a copy of us may become it. ``orphaned`` is what the kernel sends it should we
-    be killed ourselves: the default suits whatever keeps its state elsewhere.
+    ``orphaned`` is what the kernel sends it should we be killed ourselves: the default suits whatever keeps its state
+    elsewhere. ``copied`` are the words after `pizzeria` where a copy of us can become it, on systems that can copy.
     """
 
     name: str
     argv: tuple[str, ...]
     log: Path
-    words: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     stop: signal.Signals = signal.SIGTERM
     orphaned: signal.Signals = signal.SIGKILL
     patience: float = 15
     keep_open: tuple[int, ...] = ()
+    copied: tuple[str, ...] = ()
 
 
 class _Running:
@@ -77,8 +77,8 @@ class _Running:
 
 def _begin(program: Program) -> "subprocess.Popen[bytes] | Copy":
     with program.log.open("ab") as log:
-        if program.words and CAN_COPY:
-            return copy_ourselves(program.argv, program.words, program.env, log, program.orphaned)
+        if program.copied and CAN_COPY:
+            return copy_ourselves(program.argv, program.copied, program.env, log, program.orphaned)
         return subprocess.Popen(
             program.argv,
             stdin=subprocess.DEVNULL,

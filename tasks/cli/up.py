@@ -11,7 +11,7 @@ from rich.console import Console
 
 from domain.settings import Settings, settings
 from tasks.cli import CannotRun
-from tasks.cli.programs import address, pizzeria, readiness, workers
+from tasks.cli.programs import address, copied, pizzeria, readiness, workers
 from tasks.cli.services import check_reachable, last_line, only_one, start_servers
 from tasks.cli.supervisor import Program, Supervisor
 from tasks.cli.worker import check_queues, warm_up
@@ -63,7 +63,7 @@ def _programs(shop: Settings, home: Path, scale: dict[str, int]) -> list[Program
 
         check_queues(list(scale), queues())
         warm_up()
-        programs.append(pizzeria(home, "relay", "relay"))
+        programs.append(copied(home, "relay", "relay"))
         idle = dict.fromkeys(set(registry().handlers) - set(registry().in_use), 0)
         programs += workers(home, queues(), idle | scale)
         programs.append(pizzeria(home, "flower", "flower"))
@@ -71,7 +71,7 @@ def _programs(shop: Settings, home: Path, scale: dict[str, int]) -> list[Program
 
 
 def _migrate(home: Path, supervisor: Supervisor) -> None:
-    migrate = pizzeria(home, "migrate", "migrate")
+    migrate = copied(home, "migrate", "migrate")
     if supervisor.run_once(migrate):
         raise CannotRun(f"The database could not be migrated: {last_line(migrate.log)}")
 

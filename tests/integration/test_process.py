@@ -46,7 +46,7 @@ def main(words, prog_name):
 
 tasks.cli.main = main
 copy = Program(
-    "copy", ("python", "program", sys.argv[2]), folder / "copy.log", words=("worker", "sms"), env={"VARIABLE": "value"}
+    "copy", ("python", "program", sys.argv[2]), folder / "copy.log", copied=("worker", "sms"), env={"VARIABLE": "value"}
 )
 with (folder / "open").open("w"), Supervisor(lambda said: print(said, flush=True)) as supervisor:
     supervisor.start([copy])

@@ -29,7 +29,6 @@ MESSAGE_OVERHEAD = 0.02
 PATIENCE = 15.0
 """Seconds for which a transaction waits for the database, with a message in the worker's hand."""
 
-_CONFLICTS = 20
 _PACE_EVERY = 0.5
 
 logger = structlog.get_logger(__name__)
@@ -87,7 +86,7 @@ class Runner:
                 conflict = is_conflict(error)
                 if not conflict and not is_connection_loss(error):
                     raise
-                if time.monotonic() > until and (not conflict or attempt >= _CONFLICTS):
+                if time.monotonic() > until:
                     raise DatabaseAwayError(type(error).__name__) from error
             longest = 0.01 * 2 ** min(attempt, 6) if conflict else min(2.0, 0.1 * 2**attempt)
             time.sleep(spread(longest))

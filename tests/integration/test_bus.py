@@ -228,8 +228,9 @@ def test_an_event_that_cannot_be_read_is_parked_and_harms_no_other(probe: Probe)
     assert [delivery.state for delivery in probe.deliveries()] == ["done", "parked"]
 
 
-def test_a_field_whose_encryption_is_damaged_is_parked_with_its_event_and_harms_no_other(probe: Probe) -> None:
-    handler = probe.subscribe(effect)
+@pytest.fixture
+def damaged(probe: Probe) -> str:
+    """An order, whose id this gives, and a second event of it with a field that cannot be decrypted."""
     whole = probe.shop.order()
     probe.shop.execute(
         "WITH e AS (INSERT INTO events (id, type, version, stream, sequence, data, correlation_id)"
@@ -238,10 +239,25 @@ def test_a_field_whose_encryption_is_damaged_is_parked_with_its_event_and_harms_
         " INSERT INTO outbox SELECT position FROM e",
         damaged="enc:x",
     )
+    return whole.id
+
+
+def test_a_field_whose_encryption_is_damaged_is_parked_with_its_event_and_harms_no_other(
+    probe: Probe, damaged: str
+) -> None:
+    handler = probe.subscribe(effect)
     probe.inside(handler, probe.fan_out())
     probe.drain()
     assert sorted(delivery.state for delivery in probe.deliveries()) == ["done", "parked"]
-    assert probe.effects() == [whole.id]
+    assert probe.effects() == [damaged]
+
+
+def test_nobody_outside_is_called_with_a_field_whose_encryption_is_damaged(probe: Probe, damaged: str) -> None:
+    called: list[str] = []
+    probe.subscribe(lambda order, _: called.append(f"{order.order_id} {order.customer_name}"), outside=True)
+    probe.drain()
+    assert sorted(delivery.state for delivery in probe.deliveries()) == ["done", "parked"]
+    assert called == [f"{damaged} Ada Lovelace"]
 
 
 def test_a_transaction_that_locks_tables_in_the_wrong_order_is_refused(shop: Shop) -> None:

@@ -1,13 +1,16 @@
 """Calls to the outside: claimed, keyed, and written down where the claim still holds."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 import psycopg
 import pytest
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from domain.events import OrderPlaced
 from domain.kernel.unit_of_work import UnitOfWork
+from tasks.bus import deliveries
 from tasks.bus.registry import Answer, Call
 from tasks.bus.retry import Retry
 from tests.integration.probe import Probe, cut
@@ -81,6 +84,33 @@ def test_what_one_worker_has_claimed_no_other_calls(probe: Probe) -> None:
     positions = probe.fan_out()
     probe.outside(handler, positions)
     assert len(calls) == 1
+
+
+def test_a_claim_that_the_database_lost_is_made_again_and_its_start_counted_once(
+    probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    tokens: list[UUID] = []
+    claim = deliveries.claim
+
+    def lose_the_first(connection: Connection, handler: str, positions: Sequence[int], token: UUID) -> None:
+        claim(connection, handler, positions, token)
+        tokens.append(token)
+        if len(tokens) == 1:
+            raise OperationalError("UPDATE", {}, psycopg.OperationalError("away"), connection_invalidated=True)
+
+    def call(order: OrderPlaced, _: Call) -> None:
+        calls.append(order.order_id)
+
+    handler = probe.subscribe(call, outside=True)
+    order = probe.shop.order()
+    positions = probe.fan_out()
+    probe.shop.execute("UPDATE deliveries SET sends = 2")
+    monkeypatch.setattr(deliveries, "claim", lose_the_first)
+    probe.outside(handler, positions)
+    (delivery,) = probe.deliveries()
+    assert (calls, len(tokens), len(set(tokens))) == ([order.id], 2, 1)
+    assert (delivery.state, delivery.starts) == ("done", 1)
 
 
 def test_an_answer_is_not_written_down_once_the_claim_is_anothers(probe: Probe) -> None:

@@ -212,6 +212,19 @@ def test_replays_beside_new_events_count_each_of_them_once(probe: Probe, traffic
     assert replay.replay(probe.shop.database, catalogue, handler, dry_run=True).differences == 0
 
 
+def test_what_was_left_out_and_is_handled_before_the_end_is_counted(probe: Probe) -> None:
+    handler = filling(probe, tally)
+    probe.shop.order()
+    probe.drain()
+    probe.shop.order()  # on its way as the replay begins, and too old to be looked for among the new
+    probe.shop.execute(
+        "DO $$ BEGIN SET LOCAL session_replication_role = replica;"
+        " UPDATE events SET recorded_at = recorded_at - interval '5 minutes'; END $$"
+    )
+    done = replay.replay(probe.shop.database, catalogue, handler, progress=lambda _: probe.drain())
+    assert (done.events, done.differences, probe.shop.value("SELECT n FROM tally")) == (2, 0, 2)
+
+
 def test_a_row_that_is_written_all_the_time_is_mended_all_the_same(probe: Probe) -> None:
     handler = filling(probe, tally)
     for _ in range(20):

@@ -3,20 +3,21 @@
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
-
-from tasks.cli.embedded import free_port
 
 if TYPE_CHECKING:
     from tests.rabbitmq import RabbitMQ
@@ -53,6 +54,24 @@ def _parent(pid: int) -> int | None:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
         return None
+
+
+def _ports() -> Iterator[int]:
+    """Go round the ports of this process: those beside us have others, and what finds its own looks above these."""
+    first = 12_000 + 1_000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8)
+    return cycle(random.sample(range(first, first + 1_000), 1_000))
+
+
+_next_ports = _ports()
+
+
+def free_port() -> int:
+    """Give a port that nothing listens on, and that nobody else will be given before it is used."""
+    for port in _next_ports:
+        with contextlib.suppress(OSError), socket.socket() as trial:
+            trial.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("unreachable")
 
 
 @dataclass

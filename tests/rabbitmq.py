@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from kombu import Connection
 
-from tasks.cli.embedded import free_port
-from tests.conftest import until
+from tests.conftest import free_port, until
 
 # Debian's /usr/sbin/rabbitmq-server insists on being root or the user rabbitmq; what it starts does not.
 PROGRAMS = "/usr/lib/rabbitmq/bin"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,9 +16,8 @@ import pytest
 import redis
 from psycopg.rows import namedtuple_row
 
-from tasks.cli.embedded import free_port
 from tasks.cli.worker import READY_FILE
-from tests.conftest import Pizzeria, copy_code, until
+from tests.conftest import Pizzeria, copy_code, free_port, until
 from tests.fakes import twilio
 
 OPEN = "Ctrl-C ends it"
@@ -124,8 +124,16 @@ class Shop(Pizzeria):
         return str(placed.json()["id"])
 
     def wait_until_delivered(self, order_ids: Sequence[str], seconds: float = 60) -> None:
+        """Wait until all of them are; fail after some seconds in which not one more was."""
+        delivered, all_of_them = 0, len(order_ids)
+        while delivered < all_of_them:
+            more = partial(self._more_delivered, list(order_ids), delivered)
+            delivered = until(more, seconds, f"one more delivery than {delivered} of {all_of_them}")
+
+    def _more_delivered(self, order_ids: list[str], before: int) -> int:
         sql = "SELECT count(*) FROM orders WHERE id = ANY(%s) AND status = 'delivered'"
-        until(lambda: self.value(sql, list(order_ids)) == len(order_ids), seconds, f"{len(order_ids)} deliveries")
+        now = int(self.value(sql, order_ids))
+        return now if now > before else 0
 
     def rows(self, sql: str, *values: Any) -> list[Any]:
         with psycopg.connect(self.services()["database_url"], row_factory=namedtuple_row) as connection:

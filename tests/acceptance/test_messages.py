@@ -10,9 +10,8 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 
-from tasks.cli.embedded import free_port
 from tests.acceptance.conftest import Shop
-from tests.conftest import until
+from tests.conftest import free_port, until
 
 pytestmark = pytest.mark.acceptance
 

@@ -43,8 +43,8 @@ def test_a_thousand_old_events_in_flight_over_a_deployment_are_each_handled_once
     assert shop.run("migrate")[0] == 0
     shop.start("relay")
     shop.worker()
-    shop.wait_until_delivered(orders, 180)
-    until(lambda: shop.value("SELECT count(*) FROM deliveries WHERE state = 'pending'") == 0, 60, "quiet")
+    shop.wait_until_delivered(orders)
+    until(lambda: shop.value("SELECT count(*) FROM deliveries WHERE state = 'pending'") == 0, 120, "quiet")
 
     states = shop.rows("SELECT DISTINCT state FROM deliveries")
     assert [row.state for row in states] == ["done"]

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.cli.embedded import free_port
-from tests.conftest import Pizzeria, until
+from tests.conftest import Pizzeria, free_port, until
 
 pytestmark = pytest.mark.acceptance
 

@@ -16,8 +16,7 @@ from domain import migrations, seed
 from domain.database import connect
 from domain.kernel.unit_of_work import Database
 from domain.settings import Settings
-from tasks.cli.embedded import free_port
-from tests.conftest import Pizzeria, until
+from tests.conftest import Pizzeria, free_port, until
 from web.operations import PATIENCE
 
 CHROMIUM = Path("/usr/bin/chromium")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 
-from tasks.cli.embedded import free_port
+from tests.conftest import free_port
 from tests.fakes import twilio
 from tests.fakes.twilio import FakeTwilio, Sent
 

@@ -5,13 +5,12 @@ import shutil
 from collections.abc import Mapping, Set
 from pathlib import Path
 
-from tasks.cli.embedded import free_port
 from tasks.registry import registry
 from tasks.workflow import PASS
 from tests.acceptance.conftest import QUICK, Said, Shop
 from tests.chaos import faults, poison
 from tests.chaos.house import POSTGRES, REDIS, WEB, Findings, House, Order
-from tests.conftest import copy_code, until
+from tests.conftest import copy_code, free_port, until
 
 POISON = "poison"
 RELAY = "relay"

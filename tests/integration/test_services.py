@@ -8,8 +8,7 @@ import psycopg
 import pytest
 import redis
 
-from tasks.cli.embedded import free_port
-from tests.conftest import Pizzeria, until
+from tests.conftest import Pizzeria, free_port, until
 
 pytestmark = pytest.mark.integration
 

@@ -10,10 +10,9 @@ from urllib.request import urlopen
 
 import psycopg
 
-from tasks.cli.embedded import free_port
 from tests.chaos import faults
 from tests.chaos.house import POSTGRES, REDIS, WEB, Findings, House, Order
-from tests.conftest import until
+from tests.conftest import free_port, until
 
 _WORKER = "worker"
 _TABLES = (

@@ -11,8 +11,7 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 import httpx
 import pytest
 
-from tasks.cli.embedded import free_port
-from tests.conftest import until
+from tests.conftest import free_port, until
 
 pytestmark = pytest.mark.integration
 

@@ -40,16 +40,16 @@ def publish(event: IntegrationEvent) -> None:
     message = to_binary_event(envelope.cloud_event(event))
     try:
         producer = _producer()
-        producer.publish(
-            message.application_data,
-            routing_key=event.name,
-            headers=message.application_properties,
-            content_type=message.properties["content-type"],
-            content_encoding="utf-8",
-            delivery_mode=_PERSISTENT,
-            message_id=str(event.id),
-        )
-        producer.channel.wait_for_confirms()
+        with producer.batch(1):  # which ends when the broker has confirmed
+            producer.publish(
+                message.application_data,
+                routing_key=event.name,
+                headers=message.application_properties,
+                content_type=message.properties["content-type"],
+                content_encoding="utf-8",
+                delivery_mode=_PERSISTENT,
+                message_id=str(event.id),
+            )
     except _REFUSALS as error:
         _hang_up()
         raise Permanent(f"RabbitMQ refuses: {error}") from error

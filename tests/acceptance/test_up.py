@@ -67,6 +67,7 @@ def test_it_says_where_everything_is_and_each_process_is_what_it_says(opened: Pi
         assert opened.pids(words), words
     assert (opened.home / "log" / "worker-sms-2.log").exists()
     assert not (opened.home / "log" / "worker-email.log").exists()
+    assert not (opened.home / "log" / "worker-kafka.log").exists(), "nobody works for a target that is not set"
     assert not any(password in line for line in opened.processes().values())
 
 

@@ -139,6 +139,8 @@ def test_a_partner_ends_a_tour_and_its_driver_is_free(site: Site, slow_shop: Sho
     assert slow_shop.value("SELECT count(*) FROM tours WHERE state = 'out'") == 0
     slow_shop.drain()
     assert slow_shop.events(order).count("OrderDelivered") == 1
+    told = slow_shop.rows("SELECT DISTINCT correlation_id FROM events WHERE stream = :s", s=f"order-{order.id}")
+    assert [row.correlation_id.startswith("test-") for row in told] == [True], "an order's events stay together"
     assert {row.state for row in slow_shop.deliveries("delivery")} <= {"done", "pending"}
 
 

@@ -18,8 +18,9 @@ _ROWS: Mapping[str, tuple[str, int | None]] = {
     "stock reserved": ("reservations WHERE state IN ('reserved', 'used')", 1),
     "stock movements": ("stock_movements WHERE reason = 'reserved'", None),
     "tours delivered": ("tours WHERE state = 'delivered'", 1),
-    "text messages sent": ("messages WHERE channel = 'sms' AND state = 'sent'", 4),
-    "mails sent": ("messages WHERE channel = 'email' AND state = 'sent'", 1),
+    # What a backlog has overtaken ("confirmed" after "delivered") is settled, too, and not sent any more.
+    "text messages settled": ("messages WHERE channel = 'sms' AND state IN ('sent', 'aborted')", 4),
+    "mails settled": ("messages WHERE channel = 'email' AND state IN ('sent', 'aborted')", 1),
     "order metrics": ("order_metrics", 1),
     "sales lines": ("sales_lines", PIZZAS_EACH),
     "preparation metrics": ("preparation_metrics", 1),

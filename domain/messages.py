@@ -1,13 +1,16 @@
 """What customers and suppliers were told: a row for every message with its state. The words are in ``texts``."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
+import msgspec
 from sqlalchemy import Connection, text
 
 from domain import procurement
-from domain.events import MessageFailed, MessageRequeued, SupplierReminded
+from domain.events import MessageFailed, MessageRequeued, OrderOutForDelivery, OrderPlaced, OrderReady, SupplierReminded
 from domain.inventory import StockError
 from domain.kernel import clock
 from domain.kernel.event import Event
@@ -15,9 +18,17 @@ from domain.kernel.unit_of_work import UnitOfWork
 
 AGAIN_SECONDS = 30
 
+# What a message is about → the states of its order that make it pointless, once the order has been so for this long.
+# The ready notice has a second way, by mail, which a delivery that is quicker than the retries must not cut off.
+OVERTAKEN_BY: Mapping[str, tuple[frozenset[str], timedelta]] = {
+    OrderPlaced.__name__: (frozenset({"ready", "out_for_delivery", "delivered", "cancelled"}), timedelta()),
+    OrderReady.__name__: (frozenset({"delivered"}), timedelta(minutes=1)),
+    OrderOutForDelivery.__name__: (frozenset({"delivered"}), timedelta()),
+}
+
 
 class MessageError(Exception):
-    """A message cannot be sent again."""
+    """What is asked of a message cannot be done."""
 
 
 class UnknownMessageError(MessageError):
@@ -29,7 +40,11 @@ class TooSoonError(MessageError):
 
 
 class TooLateError(MessageError):
-    """What the message asks for has come already."""
+    """The message was sent, or what it asks for has come already."""
+
+
+class BeingSentError(MessageError):
+    """A worker is sending the message at this moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +82,37 @@ class MessageRow:
     answer: str | None
     created_at: datetime
     sent_at: datetime | None
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A message that is about to go out: its key, what it is about, and which order."""
+
+    key: str
+    about: str
+    order_id: str | None
+
+
+_STANDS = text("""
+SELECT d.key, d.about, m.answer, m.state = 'aborted' AS is_aborted, o.status,
+    coalesce(o.cancelled_at, o.delivered_at, o.out_for_delivery_at, o.ready_at) AS since
+FROM json_to_recordset(CAST(:due AS json)) AS d (key text, about text, order_id text)
+LEFT JOIN messages m ON m.key = d.key LEFT JOIN orders o ON o.id = d.order_id
+""")
+
+
+def needless(connection: Connection, due: Sequence[Due]) -> dict[str, str]:
+    """Tell which messages are not to be sent any more, and why; one statement for all, and none for none."""
+    if not due:
+        return {}
+    rows = connection.execute(_STANDS, {"due": msgspec.json.encode(due).decode()})
+    return {row.key: reason for row in rows if (reason := row.answer if row.is_aborted else _overtaken(row))}
+
+
+def _overtaken(row: Any) -> str | None:
+    states, patience = OVERTAKEN_BY.get(row.about, (frozenset(), timedelta()))
+    if row.status in states and clock.now() - row.since >= patience:
+        return f"overtaken by {row.status}"
+    return None
 
 
 _AGAIN = """(key) DO UPDATE SET state = excluded.state, attempts = excluded.attempts, answer = excluded.answer,
@@ -150,12 +196,68 @@ def _remind(work: UnitOfWork, purchase_id: int, requested_by: str) -> None:
         raise TooLateError(str(error)) from None
 
 
-def recent(connection: Connection, *, order_id: str | None = None, limit: int = 100) -> list[MessageRow]:
-    """Read the newest messages, of one order if one is given."""
-    columns = ", ".join(MessageRow.__dataclass_fields__)
-    which = "" if order_id is None else "WHERE order_id = :order"
+def abort(work: UnitOfWork, key: str, by: str) -> bool:
+    """Have a message not sent any more, whatever retries are on their way; False if it was aborted before.
+
+    Its delivery is locked first, as those who send do it: either a worker has claimed it by now, and then it is too
+    late, or whoever claims it next finds the message aborted. Raises UnknownMessageError, TooLateError for one that
+    was sent, or BeingSentError.
+    """
+    event_id, _, handler = key.partition(":")
+    delivery = work.run(
+        "SELECT d.position, d.claimed_until > now() AS is_claimed FROM deliveries d JOIN events e USING (position)"
+        " WHERE e.id = :event AND d.handler = :handler FOR UPDATE OF d",
+        event=_uuid(event_id),
+        handler=handler,
+    ).one_or_none()
+    row = work.run("SELECT state FROM messages WHERE key = :key FOR UPDATE", key=key).one_or_none()
+    if row is None:
+        raise UnknownMessageError("There is no such message.")
+    if row.state == "sent":
+        raise TooLateError("The message was sent: it cannot be aborted any more.")
+    if row.state == "aborted":
+        return False
+    if delivery and delivery.is_claimed:
+        raise BeingSentError("The message is being sent at this moment: look again in half a minute.")
+    work.run(
+        "UPDATE messages SET state = 'aborted', answer = :answer WHERE key = :key", key=key, answer=f"aborted by {by}"
+    )
+    work.run(
+        "INSERT INTO audit (who, action, position, handler, reason)"
+        " VALUES (:who, 'message aborted', :position, :handler, :key)",
+        who=by,
+        position=delivery.position if delivery else None,
+        handler=handler,
+        key=key,
+    )
+    return True
+
+
+def _uuid(text_: str) -> UUID | None:
+    try:
+        return UUID(text_)
+    except ValueError:
+        return None
+
+
+_READ = f"SELECT {', '.join(MessageRow.__dataclass_fields__)} FROM messages "
+
+
+def recent(
+    connection: Connection, *, order_id: str | None = None, state: str | None = None, limit: int = 100
+) -> list[MessageRow]:
+    """Read the newest messages; of one order, or in one state, if one is given."""
+    wanted = {"order_id": order_id, "state": state}
+    which = " AND ".join(f"{name} = :{name}" for name, value in wanted.items() if value is not None)
     rows = connection.execute(
-        text(f"SELECT {columns} FROM messages {which} ORDER BY created_at DESC, key LIMIT :limit"),
-        {"order": order_id, "limit": limit},
+        text(f"{_READ} WHERE {which or 'true'} ORDER BY created_at DESC, key LIMIT :limit"), wanted | {"limit": limit}
     )
     return [MessageRow(*row) for row in rows]
+
+
+def get(connection: Connection, key: str) -> MessageRow:
+    """Read a message. Raises UnknownMessageError."""
+    row = connection.execute(text(_READ + "WHERE key = :key"), {"key": key}).one_or_none()
+    if row is None:
+        raise UnknownMessageError("There is no such message.")
+    return MessageRow(*row)

@@ -1,7 +1,7 @@
 """Outside handlers: claimed, called with no transaction open, and written down where the claim still holds."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -31,6 +31,8 @@ FLUSH_AFTER = 0.05
 
 _DATABASE_SECONDS = 1.0
 
+_DONE = frozenset({"done", "held back"})
+
 _CLAIMED = FailPoint("outside.claimed")
 _CALLED = FailPoint("outside.called")
 _ANSWERED = FailPoint("outside.answered")
@@ -56,6 +58,8 @@ class _Message:
     started: float = field(default_factory=time.monotonic)
     rows: Sequence[Row[Any]] = ()
     events: Sequence[Recorded[Event] | Exception] = ()
+    calls: Sequence[Call] = ()
+    held_back: Mapping[str, str] = field(default_factory=dict)
     unwritten: list[_Outcome] = field(default_factory=list)
     countdown: float | None = None
 
@@ -72,11 +76,11 @@ class OutsideRunner(Runner):
         self.insist(self._claim, handler, positions, message)
         _CLAIMED.reach()
         flushed = message.started
-        for index, (row, event) in enumerate(zip(message.rows, message.events, strict=True)):
+        for index, (row, event, call) in enumerate(zip(message.rows, message.events, message.calls, strict=True)):
             if time.monotonic() - message.started > BUDGET:
                 self.insist(self.give_back, handler, [row.position for row in message.rows[index:]], message.token)
                 break
-            message.unwritten.append(self._call(handler, row, event))
+            message.unwritten.append(self._call(handler, row, event, call, message.held_back.get(call.key)))
             if time.monotonic() - flushed > FLUSH_AFTER:
                 self._write_down(handler, message)
                 flushed = time.monotonic()
@@ -95,6 +99,12 @@ class OutsideRunner(Runner):
             message.rows = [row for row in rows if row.position not in parked]
             deliveries.claim(connection, handler.name, [row.position for row in message.rows], message.token)
             message.events = self.decode(connection, message.rows, personal=True)
+            message.calls = [self._key(handler, row) for row in message.rows]
+            if handler.hold_back:
+                due = zip(message.events, message.calls, strict=True)
+                message.held_back = handler.hold_back(
+                    [(event, call) for event, call in due if not isinstance(event, Exception)], connection
+                )
             outcomes = [self._poisoned(handler, connection, row) for row in poison]
         if outcomes:
             self._settle_poison(handler, outcomes)
@@ -118,12 +128,15 @@ class OutsideRunner(Runner):
     def _key(handler: Handler, row: Row[Any]) -> Call:
         return Call(f"{row.id}:{handler.name}", row.attempts + 1)
 
-    def _call(self, handler: Handler, row: Row[Any], event: Recorded[Event] | Exception) -> _Outcome:
-        """Call outside for one event; whatever comes of it is an outcome."""
-        call = self._key(handler, row)
+    def _call(
+        self, handler: Handler, row: Row[Any], event: Recorded[Event] | Exception, call: Call, why_not: str | None
+    ) -> _Outcome:
+        """Call outside for one event, unless it is held back; whatever comes of it is an outcome."""
         try:
             if isinstance(event, Exception):
                 raise event
+            if why_not:
+                return _Outcome(row, event, Answer(event.event, call, "held back", result=why_not))
             result = handler.subscriptions[row.type].function(event.event, call)
         except Wait as wait:
             return _Outcome(row, None, None, seconds_of(wait))
@@ -179,7 +192,7 @@ class OutsideRunner(Runner):
         with self.database.engine.begin() as connection:
             ours = deliveries.held(connection, handler.name, [o.row.position for o in outcomes], message.token)
             outcomes = [outcome for outcome in outcomes if outcome.row.position in ours]
-            done = {o.row.position: o.answer.result for o in outcomes if o.answer and o.answer.state == "done"}
+            done = {o.row.position: o.answer.result for o in outcomes if o.answer and o.answer.state in _DONE}
             deliveries.answered(connection, handler.name, done)
             for outcome in outcomes:
                 if outcome.row.position not in done:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from domain.kernel.event import Event
+from domain.kernel.event import Event, Recorded
 from domain.kernel.unit_of_work import UnitOfWork
 from tasks.bus.retry import Retry
 
@@ -18,6 +18,7 @@ _MARK = "__subscriptions__"
 _SETTLES = "__settles__"
 _WANTED = "__wanted__"
 _SET_UP = "__set_up__"
+_HOLDS_BACK = "__holds_back__"
 
 Inside = Callable[[Sequence[Any], UnitOfWork], None]
 """Handles a batch of events of one type; its effects commit with the deliveries' being done."""
@@ -48,7 +49,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of one call: ``state`` is done, failed (and tried again) or parked."""
+    """What became of one call: ``state`` is done, failed (and tried again), parked, or held back (for ``result``)."""
 
     event: Event
     call: Call
@@ -58,6 +59,8 @@ class Answer:
 
 
 Settle = Callable[[Sequence[Answer], UnitOfWork], None]
+HoldBack = Callable[[Sequence[tuple[Recorded[Any], Call]], Connection], Mapping[str, str]]
+"""Tells which of the calls that are about to be made must not be, each by its key with the reason."""
 Wanted = Callable[[Connection], bool]
 """Tells from the database whether a handler is to get events at all."""
 SetUp = Callable[[], bool]
@@ -97,6 +100,7 @@ class Handler:
     subscriptions: Mapping[str, Subscription]
     settle: Settle | None = None
     wanted: Wanted | None = None
+    hold_back: HoldBack | None = None
     set_up: SetUp | None = None
 
     @property
@@ -147,6 +151,15 @@ def calls(
 def settles(function: Settle) -> Settle:
     """Name the function that writes down a batch of answers, in the transaction that ends their deliveries."""
     setattr(function, _SETTLES, True)
+    return function
+
+
+def holds_back(function: HoldBack) -> HoldBack:
+    """Name the function that is asked before a batch of calls, in the transaction that claims their deliveries.
+
+    A call that it holds back is not made: its delivery is done, with the reason as its result.
+    """
+    setattr(function, _HOLDS_BACK, True)
     return function
 
 
@@ -228,6 +241,7 @@ def collect(module: ModuleType, override: Mapping[str, float]) -> Handler:
     settle = next((thing for thing in own if getattr(thing, _SETTLES, False)), None)
     wanted = next((thing for thing in own if getattr(thing, _WANTED, False)), None)
     set_up = next((thing for thing in own if getattr(thing, _SET_UP, False)), None)
+    hold_back = next((thing for thing in own if getattr(thing, _HOLDS_BACK, False)), None)
     if not marks:
         raise RegistryError(
             f"{module.__name__} handles nothing: mark a function with @handles or @calls, or move the file."
@@ -239,4 +253,4 @@ def collect(module: ModuleType, override: Mapping[str, float]) -> Handler:
         raise RegistryError(f"{module.__name__} fills tables from some events only: take all, and leave out inside.")
     if len({m.outside for m in marks}) > 1:
         raise RegistryError(f"{module.__name__} both persists and calls out: make it two files.")
-    return Handler(name, marks[0].outside, by_event, settle, wanted, set_up)
+    return Handler(name, marks[0].outside, by_event, settle, wanted, hold_back, set_up)

@@ -26,6 +26,7 @@ COMMANDS = {
     "report": "Report on the sales of some days.",
     "replay": "Make a handler's read model anew from the log, or compare it.",
     "customers": "Find customers; their points and house accounts.",
+    "messages": "List, show, send again or abort what customers and suppliers are told.",
     "dead": "List, show, retry or discard parked deliveries.",
     "gateway": "Show or switch the mode of a gateway: sms, email, oven.",
     "webhooks": "List, add, enable or remove the endpoints that integration events are posted to.",

@@ -1,6 +1,5 @@
 """`pizzeria customers`: who they are, their points, and what they may owe."""
 
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
@@ -16,6 +15,7 @@ from domain import accounts, customers, loyalty
 from domain.accounts import AccountError
 from domain.customers import NoOneCustomerError, Record
 from domain.loyalty import Transfer, TransferError
+from tasks.cli.person import at_the_command_line
 
 _full = click.option("--full", is_flag=True, help="Show telephone numbers and names whole.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
@@ -97,7 +97,7 @@ def account(customer: str, limit: Decimal) -> None:
 
     with _refusals(), database().begin(_correlation()) as work:
         record = customers.find(work.connection, customer)
-        accounts.set_limit(work, record.id, limit, _user())
+        accounts.set_limit(work, record.id, limit, at_the_command_line())
     click.echo(f"{record.masked_phone} may owe {limit:.2f}.")
 
 
@@ -110,7 +110,7 @@ def paid(customer: str, amount: Decimal) -> None:
 
     with _refusals(), database().begin(_correlation()) as work:
         record = customers.find(work.connection, customer)
-        accounts.pay(work, record.id, amount, _user())
+        accounts.pay(work, record.id, amount, at_the_command_line())
         left = customers.get(work.connection, record.id).balance
     click.echo(f"{record.masked_phone} owes {left}.")
 
@@ -126,7 +126,7 @@ def transfer(sender: str, recipient: str, points: int, key: str | None) -> None:
 
     with _refusals(), database().begin(_correlation()) as work:
         giver, taker = (customers.find(work.connection, said) for said in (sender, recipient))
-        done, new = loyalty.transfer(work, Transfer(giver.id, taker.id, points, _user(), key))
+        done, new = loyalty.transfer(work, Transfer(giver.id, taker.id, points, at_the_command_line(), key))
     was = "transferred" if new else "were transferred before"
     click.echo(f"{points} from {giver.masked_phone} to {taker.masked_phone} {was}; {done.balance} are left.")
 
@@ -153,10 +153,3 @@ def _as_json(what: Any) -> str:
 
 def _correlation() -> str:
     return f"customers-{uuid4().hex}"
-
-
-def _user() -> str:
-    try:
-        return f"{getpass.getuser()} (command line)"
-    except (KeyError, OSError):  # a container may run as a user without a name
-        return "somebody (command line)"

@@ -1,6 +1,5 @@
 """`pizzeria dead`: parked deliveries, to be looked at, tried again or given up."""
 
-import getpass
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from domain.events import catalogue
 from tasks.bus import dead
 from tasks.bus.dead import Chosen, Letter
 from tasks.cli import CannotRun
+from tasks.cli.person import at_the_command_line
 
 NOTHING = "Nothing is parked"
 
@@ -133,12 +133,5 @@ def _act(chosen: Chosen, doing: str, done: str, act: Callable[..., int]) -> None
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(doing, total=number)
-        changed = act(database(), chosen, f"{_user()} (command line)", lambda n: progress.advance(task, n))
+        changed = act(database(), chosen, at_the_command_line(), lambda n: progress.advance(task, n))
     click.echo(f"{changed} {'delivery' if changed == 1 else 'deliveries'} {done}.")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a user without a name
-        return "somebody"

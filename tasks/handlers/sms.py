@@ -1,6 +1,9 @@
 """Text messages to customers."""
 
 from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection
 
 from domain.events import (
     MessageEvent,
@@ -13,14 +16,15 @@ from domain.events import (
     OrderPlaced,
     OrderReady,
 )
+from domain.kernel.event import Recorded
 from domain.kernel.unit_of_work import UnitOfWork
 from domain.messages import Message, given_up
 from domain.settings import settings
 from domain.texts import Texts
-from tasks.bus.registry import Answer, Call, calls, settles
+from tasks.bus.registry import Answer, Call, calls, holds_back, settles
 from tasks.bus.retry import Retry
 from tasks.gateways import sms
-from tasks.gateways.outcome import write_down
+from tasks.gateways.outcome import needless, write_down
 
 RETRY = Retry(times=5, first=1, cap=30)
 
@@ -30,6 +34,12 @@ def send(event: OrderEvent | MessageRequeued, call: Call) -> str | None:
     """Send the text that tells of an event, unless nobody can receive it."""
     call.draft = message_for(event, call.key)
     return sms.send(call.draft, call.key) if call.draft else None
+
+
+@holds_back
+def hold_back(due: Sequence[tuple[Recorded[Any], Call]], connection: Connection) -> dict[str, str]:
+    """Hold back what the order has overtaken, and what staff have aborted."""
+    return needless(due, connection)
 
 
 @settles

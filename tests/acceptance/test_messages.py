@@ -140,17 +140,17 @@ def test_what_was_parked_is_listed_and_sent_once_when_it_is_retried(shop: Shop) 
     shop.ask("gateway", "sms", "faulty")
     try:
         order = shop.place()
-        until(lambda: [d.state for d in shop.deliveries("sms", order)] == ["parked"], 30, "parking")
         shop.wait_until_delivered([order])
+        until(lambda: [d.state for d in shop.deliveries("sms", order, "OrderDelivered")] == ["parked"], 30, "parking")
     finally:
         shop.ask("gateway", "sms", "reset")
     groups = json.loads(shop.ask("dead", "list", "--json").out)
     assert {group["handler"] for group in groups} == {"sms"}
-    (parked,) = shop.deliveries("sms", order)
+    (parked,) = shop.deliveries("sms", order, "OrderDelivered")
     said = shop.ask("dead", "retry", "--position", str(parked.position))
     assert (said.code, said.out) == (0, "1 delivery will be delivered again.\n")
-    until(lambda: [d.state for d in shop.deliveries("sms", order)] == ["done"], 30, "the delivery")
-    (text,) = message(shop, order, "sms", "OrderPlaced")
+    until(lambda: [d.state for d in shop.deliveries("sms", order, "OrderDelivered")] == ["done"], 30, "the delivery")
+    (text,) = message(shop, order, "sms", "OrderDelivered")
     assert text.state == "sent"
 
 

@@ -1,14 +1,17 @@
 """Calls to the outside: claimed, keyed, and written down where the claim still holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from domain.events import OrderPlaced
+from domain.kernel.event import Recorded
 from domain.kernel.unit_of_work import UnitOfWork
 from tasks.bus import deliveries
 from tasks.bus.registry import Answer, Call
@@ -69,6 +72,35 @@ def test_the_settling_function_hears_of_every_answer_in_the_transaction_that_end
     probe.drain()
     told = [row.what for row in probe.shop.rows("SELECT what FROM effects")]
     assert told == ["failed", "failed", "parked"]
+
+
+def test_a_call_that_is_held_back_is_not_made_and_done_with_the_reason_and_its_mates_are_called(probe: Probe) -> None:
+    called: list[str] = []
+    asked: list[int] = []
+
+    def call(order: OrderPlaced, _: Call) -> str:
+        called.append(order.order_id)
+        return "called"
+
+    def hold_back(due: Sequence[tuple[Recorded[Any], Call]], connection: Connection) -> Mapping[str, str]:
+        asked.append(len(due))
+        assert connection.execute(text("SELECT count(*) FROM deliveries WHERE claim IS NOT NULL")).scalar() == len(due)
+        return {call.key: "not today" for event, call in due if event.event.order_id == first.id}
+
+    def settle(answers: Sequence[Answer], work: UnitOfWork) -> None:
+        for answer in answers:
+            work.run("INSERT INTO effects VALUES (:state, :result)", state=answer.state, result=answer.result)
+
+    handler = replace(probe.subscribe(call, outside=True, settle=settle), hold_back=hold_back)
+    first, second = probe.shop.order(), probe.shop.order()
+    probe.outside(handler, probe.fan_out())
+    assert (asked, called) == ([2], [second.id])
+    assert {(row.state, row.result, row.attempts) for row in probe.deliveries()} == {
+        ("done", "not today", 0),
+        ("done", "called", 0),
+    }
+    told = {(row.order_id, row.what) for row in probe.shop.rows("SELECT * FROM effects")}
+    assert told == {("held back", "not today"), ("done", "called")}
 
 
 def test_what_one_worker_has_claimed_no_other_calls(probe: Probe) -> None:

@@ -1,12 +1,14 @@
 """What customers were told, and a way to tell them again."""
 
 import re
+from collections.abc import Callable, Mapping
 
 import structlog
 from flask import Response, flash, make_response, redirect, render_template, request, url_for
 from flask_login import current_user
 
 from domain import messages
+from domain.kernel.unit_of_work import UnitOfWork
 from domain.orders import ID_PATTERN
 from web.confirmation import Confirmation
 from web.correlation import correlation_id
@@ -20,8 +22,7 @@ _logger = structlog.get_logger(__name__)
 @blueprint.get("/messages")
 def message_list() -> Response:
     """Show the newest messages, or those about one order."""
-    wanted = request.args.get("order", "")
-    order_id = wanted if _ORDER_ID.fullmatch(wanted) else None
+    order_id = _order(request.args)
     with counter().database.read() as connection:
         found = messages.recent(connection, order_id=order_id)
     return make_response(
@@ -32,16 +33,39 @@ def message_list() -> Response:
 @blueprint.post("/messages/resend")
 def resend() -> Response:
     """Have a message sent once more."""
+
+    def act(work: UnitOfWork, key: str) -> str:
+        order_id = messages.request_again(work, key, str(current_user.id))
+        _logger.info("message_requested_again", order_id=order_id)
+        return "The message goes out once more; it appears here as a message of its own."
+
+    return _act(act)
+
+
+@blueprint.post("/messages/abort")
+def abort() -> Response:
+    """Have a message not sent any more."""
+
+    def act(work: UnitOfWork, key: str) -> str:
+        new = messages.abort(work, key, str(current_user.id))
+        return "The message is aborted: nobody tries it again." if new else "The message was aborted before."
+
+    return _act(act)
+
+
+def _act(act: Callable[[UnitOfWork, str], str]) -> Response:
+    """Do to a message what a button says, and lead back to the list that it stood in."""
     key = request.form.get("key", "").replace("\0", "")
     if not Confirmation().validate():
         flash("That did not reach us. Please press the button once more.")
     else:
         try:
-            order_id = counter().change(
-                correlation_id(), lambda work: messages.request_again(work, key, str(current_user.id))
-            )
-            _logger.info("message_requested_again", order_id=order_id)
-            flash("The message goes out once more; it appears here as a message of its own.")
+            flash(counter().change(correlation_id(), lambda work: act(work, key)))
         except messages.MessageError as error:
             flash(str(error))
-    return make_response(redirect(url_for("staff.message_list"), 303))
+    return make_response(redirect(url_for("staff.message_list", order=_order(request.form)), 303))
+
+
+def _order(given: Mapping[str, str]) -> str | None:
+    wanted = given.get("order", "")
+    return wanted if _ORDER_ID.fullmatch(wanted) else None

@@ -67,4 +67,4 @@ def test_an_effect_that_is_missing_is_named(stocked: Shop) -> None:
             text("DELETE FROM messages WHERE channel = 'email' AND order_id = (SELECT min(id) FROM orders)")
         )
 
-    assert mistakes(stocked) == [f"mails sent: {ORDERS - 1}, not {ORDERS}."]
+    assert mistakes(stocked) == [f"mails settled: {ORDERS - 1}, not {ORDERS}."]

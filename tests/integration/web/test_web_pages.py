@@ -240,6 +240,7 @@ STAFF_BUTTONS = [
     f"/staff/orders/{'0' * 32}/cancel",
     f"/staff/orders/{'0' * 32}/send-back",
     "/staff/messages/resend",
+    "/staff/messages/abort",
     "/staff/stock/receive",
     "/staff/stock/count",
     "/staff/stock/waste",
@@ -358,6 +359,25 @@ def test_staff_see_messages_and_have_one_sent_again(site: Site) -> None:
     assert "sent again just now" in at_once.text
     assert site.rows("SELECT data->>'requested_by' FROM events WHERE type = 'MessageRequeued'") == [("staff",)]
     assert "no such message" in press(client, "/staff/messages/resend", "/staff/messages", key="x").text
+
+
+def test_staff_abort_a_message_that_was_not_sent_once_and_come_back_to_the_orders_list(site: Site) -> None:
+    order_id, client = place(site), log_in(site)
+    assert "Nothing was said about this order yet." in client.get(f"/staff/messages?order={order_id}").text
+    site.run(
+        "INSERT INTO messages"
+        " (key, order_id, customer_id, channel, about, recipient, body, state, attempts, created_at)"
+        f" VALUES ('m:sms', '{order_id}', 'c', 'sms', 'OrderPlaced', '+12025550123', 'Confirmed', 'queued', 3, now())"
+    )
+    for said in ("nobody tries it again", "was aborted before"):
+        page = press(client, "/staff/messages/abort", "/staff/messages", key="m:sms", order=order_id)
+        assert said in page.text and page.request.args["order"] == order_id
+        assert "Key: m:sms" in page.text and "/staff/messages/abort" not in page.text
+    assert site.rows("SELECT state, answer FROM messages") == [("aborted", "aborted by staff")]
+    assert site.rows("SELECT who, action, handler, reason FROM audit") == [("staff", "message aborted", "sms", "m:sms")]
+    site.run("UPDATE messages SET state = 'sent'")
+    assert "cannot be aborted" in press(client, "/staff/messages/abort", "/staff/messages", key="m:sms").text
+    assert "no such message" in press(client, "/staff/messages/abort", "/staff/messages", key="x").text
 
 
 def test_a_password_is_never_made_up_twice(make_site: Callable[..., Site]) -> None:

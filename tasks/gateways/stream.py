@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def _client() -> "Redis":
     from redis import Redis
     from redis.backoff import NoBackoff
+    from redis.exceptions import ConnectionError
     from redis.retry import Retry
 
     shop = settings()
@@ -27,7 +28,7 @@ def _client() -> "Redis":
         shop.events_redis_url.get_secret_value() if shop.events_redis_url else "",
         socket_connect_timeout=CONNECT_SECONDS,
         socket_timeout=ANSWER_SECONDS,
-        retry=Retry(NoBackoff(), 1),  # for a connection that was closed while nothing happened
+        retry=Retry(NoBackoff(), 1, (ConnectionError,)),  # one that was closed meanwhile; what timed out may be there
     )
 
 

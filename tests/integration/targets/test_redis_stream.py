@@ -1,5 +1,6 @@
 """A Redis stream as a target: a real Redis."""
 
+import socket
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -9,7 +10,9 @@ from cloudevents.core.base import BaseCloudEvent
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from redis import Redis
 
-from tasks.gateways import stream
+from domain import integration
+from domain.kernel import clock
+from tasks.gateways import stream, target
 from tests.conftest import until
 from tests.integration.conftest import Shop
 from tests.integration.targets.conftest import NOWHERE, again, assert_told, waits
@@ -56,3 +59,17 @@ def test_while_a_redis_is_away_or_full_all_wait_and_what_it_refuses_for_good_is_
     shop = publish_to(redis_url=broker_url, redis_stream=name)
     until(lambda: again(shop, "stream") == {"parked"}, 10, "its refusal")
     assert "WRONGTYPE" in shop.deliveries("stream")[0].error
+
+
+def test_what_a_redis_does_not_answer_is_not_sent_again_at_once(
+    configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "ANSWER_SECONDS", 0.3)
+    event = integration.IntegrationEvent(uuid4(), clock.now(), "n", "t", "order/1", "d", {})
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        configure(events_redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(target.AwayError, match="TimeoutError"):
+            stream.publish(event)
+        silent.settimeout(0.5)
+        with silent.accept()[0], pytest.raises(TimeoutError):
+            silent.accept()

@@ -59,13 +59,19 @@ class Record:
 _FIND_OR_ADD = text("""
 WITH wanted AS (
     SELECT * FROM json_to_recordset(CAST(:people AS json)) AS w (id text, phone text, name text, email text)
-), known AS (SELECT c.id, c.phone FROM customers c WHERE c.phone = ANY(CAST(:phones AS text[]))), added AS (
+), known AS (SELECT c.id, c.phone, c.ordered FROM customers c WHERE c.phone = ANY(CAST(:phones AS text[]))), added AS (
     INSERT INTO customers (id, phone, name, email, created_at)
     SELECT w.id, w.phone, w.name, w.email, :now FROM wanted w
     WHERE NOT EXISTS (SELECT FROM known WHERE known.phone = w.phone)
     ORDER BY w.phone ON CONFLICT (phone) DO NOTHING RETURNING id, phone
 )
-SELECT id, phone, true AS returning FROM known UNION ALL SELECT id, phone, false FROM added
+SELECT id, phone, ordered, ordered AS returning FROM known UNION ALL SELECT id, phone, true, false FROM added
+""")
+# Whom staff have written down orders for the first time: once, whoever else takes an order of theirs just now.
+_FIRST = text("""
+UPDATE customers SET ordered = true WHERE id IN (
+    SELECT id FROM customers WHERE id = ANY(:ids) AND NOT ordered ORDER BY id FOR UPDATE
+) RETURNING id, phone
 """)
 
 
@@ -82,9 +88,11 @@ def find_or_add(connection: Connection, contacts: Sequence[Contact]) -> list[Cus
             "phones": [person["phone"] for person in missing],
             "now": clock.now(),
         }
-        for row in connection.execute(_FIND_OR_ADD, values):
-            found[row.phone] = Customer(row.id, row.returning)
-        # Whom somebody else added just now, a second look sees.
+        rows = connection.execute(_FIND_OR_ADD, values).all()
+        found |= {row.phone: Customer(row.id, row.returning) for row in rows if row.ordered}
+        if first := [row.id for row in rows if not row.ordered]:
+            found |= {row.phone: Customer(row.id, False) for row in connection.execute(_FIRST, {"ids": first})}
+        # Whom somebody else added or met just now, a second look sees.
     met: set[str] = set()
     customers = []
     for contact in contacts:

@@ -70,6 +70,8 @@ class Register:
     entry: ClassVar[type[Entry]]
     known_by: ClassVar[str] = "name"
     """The field that no two entries share; capitals are all the same."""
+    same: ClassVar[str] = "lower(t.name) = lower(:value)"
+    """SQL for the entries that have it."""
     order: ClassVar[str] = "lower(name), id"
     most: ClassVar[int] = 10_000
     """So many entries are listed at once."""
@@ -172,9 +174,7 @@ class Register:
             self._refuse_in_use(work, kept)
 
     def _refuse_taken(self, work: UnitOfWork, value: str, kept: Kept | None) -> None:
-        others = self._read(
-            work.connection, f"WHERE lower(t.{self.known_by}) = lower(:value) ORDER BY t.id", value=value
-        )
+        others = self._read(work.connection, f"WHERE {self.same} ORDER BY t.id", value=value)
         other = next((other for other in others if kept is None or other["id"] != kept["id"]), None)
         if other:
             bring_back = ", and is retired: bring that one back" if other.get("retired") else ""

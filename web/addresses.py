@@ -43,6 +43,6 @@ class RegisterName(BaseConverter):
         """Give the register."""
         return registers()[value]
 
-    def to_url(self, value: Register) -> str:
+    def to_url(self, value: Register | str) -> str:
         """Give its name."""
-        return value.name
+        return value if isinstance(value, str) else value.name

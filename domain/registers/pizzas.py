@@ -20,7 +20,7 @@ class Offer(Entry):
     price: Annotated[
         Money,
         Field(gt=0, le=Decimal("9999999.99")),
-        Ask("Price", "Give a price above 0 as text, such as 12.50."),
+        Ask("Price", "Give a price above 0, such as “12.50”."),
     ]
     recipe: Annotated[
         dict[Id, Annotated[int, Field(ge=1, le=1_000_000)]],

@@ -14,9 +14,7 @@ class Topping(Entry):
     """An extra, its price, and what it takes from the store; a retired one cannot be ordered."""
 
     name: Name
-    price: Annotated[
-        Money, Field(le=Decimal("999999.99")), Ask("Price", "Give a price as text, such as 1.50.", "money")
-    ]
+    price: Annotated[Money, Field(le=Decimal("999999.99")), Ask("Price", "Give a price, such as “1.50”.", "money")]
     position: Position = None
     ingredient: Annotated[
         Id,

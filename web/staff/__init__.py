@@ -4,4 +4,4 @@ from flask import Blueprint
 
 blueprint = Blueprint("staff", __name__, url_prefix="/staff")
 
-from web.staff import customers, figures, login, messages, orders, sold_out, stock  # noqa: E402, F401 - they add routes
+from web.staff import customers, figures, login, messages, orders, registers, sold_out, stock  # noqa: E402, F401 - they add routes

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import urllib.error
 import urllib.request
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -46,38 +46,6 @@ def _open(pizzeria: Pizzeria, *words: str) -> "subprocess.Popen[str]":
     return process
 
 
-@pytest.fixture
-def opened(pizzeria: Pizzeria) -> Pizzeria:
-    """A pizzeria that is open, with two workers for one queue and none for another."""
-    _open(pizzeria, "--scale", "sms=2")
-    return pizzeria
-
-
-def test_it_says_where_everything_is_and_each_process_is_what_it_says(opened: Pizzeria) -> None:
-    shop = f"http://127.0.0.1:{opened.env['PIZZERIA_PORT']}"
-    flower = f"http://127.0.0.1:{opened.env['PIZZERIA_FLOWER_PORT']}"
-    password = (opened.home / "flower_password").read_text()
-    assert shop in opened.output
-    assert flower in opened.output
-    assert password in opened.output
-    assert _status(f"{shop}/healthz") == _status(f"{shop}/readyz") == 200
-    assert _status(flower) == 401
-    assert _status(flower, f"staff:{password}") == 200
-    for words in ("pizzeria web", "pizzeria relay", "pizzeria worker kitchen", "pizzeria flower"):
-        assert opened.pids(words), words
-    assert (opened.home / "log" / "worker-sms-2.log").exists()
-    assert not (opened.home / "log" / "worker-email.log").exists()
-    assert not (opened.home / "log" / "worker-kafka.log").exists(), "nobody works for a target that is not set"
-    assert not any(password in line for line in opened.processes().values())
-
-
-def test_whatever_is_killed_is_back_and_works(opened: Pizzeria) -> None:
-    shops = ("pizzeria web", "pizzeria relay", "pizzeria worker kitchen", "pizzeria flower")
-    opened.kill(*shops, "bin/postgres", "redis-server")
-    shop = f"http://127.0.0.1:{opened.env['PIZZERIA_PORT']}"
-    until(lambda: _status(f"{shop}/readyz") == 200, 60, "readiness")
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_every_process(pizzeria: Pizzeria, number: signal.Signals) -> None:
     process = _open(pizzeria)
@@ -95,17 +63,12 @@ def test_ctrl_c_while_it_is_opening_ends_every_process_too(pizzeria: Pizzeria) -
     assert pizzeria.processes() == {}
 
 
-def test_a_kill_leaves_nothing_and_the_next_start_works(opened: Pizzeria) -> None:
-    up = opened._started[0]
+def test_a_kill_leaves_nothing_and_a_start_right_after_it_finds_its_ports_free(pizzeria: Pizzeria) -> None:
+    up = _open(pizzeria)
+    before = set(pizzeria.processes())
     up.kill()
-    up.wait(5)
-    until(lambda: opened.processes() == {}, 30, "the end of everything")
-    _open(opened)
-
-
-def test_a_start_right_after_a_kill_finds_its_ports_free(pizzeria: Pizzeria) -> None:
-    _open(pizzeria).kill()
     _open(pizzeria)
+    until(lambda: not before & set(pizzeria.processes()), 30, "the end of everything that ran before")
 
 
 def test_a_second_pizzeria_in_the_same_home_is_refused(pizzeria: Pizzeria) -> None:
@@ -151,12 +114,45 @@ def test_a_scale_that_makes_no_sense_ends_it(pizzeria: Pizzeria, scale: str) -> 
     assert pizzeria.processes() == {}
 
 
-def test_two_pizzerias_run_side_by_side(pizzeria: Pizzeria, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pizzeria]:
+    """A pizzeria that is open, with two workers for one queue and none for another."""
     ports = {"PIZZERIA_PORT": str(free_port()), "PIZZERIA_FLOWER_PORT": str(free_port())}
-    other = Pizzeria(tmp_path / "other", ports)
+    it = Pizzeria(tmp_path_factory.mktemp("opened") / "home", ports)
     try:
-        _open(pizzeria)
-        _open(other)
-        assert pizzeria.services() != other.services()
+        _open(it, "--scale", "sms=2")
+        yield it
     finally:
-        other.end()
+        it.end()
+
+
+def test_it_says_where_everything_is_and_each_process_is_what_it_says(opened: Pizzeria) -> None:
+    shop = f"http://127.0.0.1:{opened.env['PIZZERIA_PORT']}"
+    flower = f"http://127.0.0.1:{opened.env['PIZZERIA_FLOWER_PORT']}"
+    password = (opened.home / "flower_password").read_text()
+    assert shop in opened.output
+    assert flower in opened.output
+    assert password in opened.output
+    assert _status(f"{shop}/healthz") == _status(f"{shop}/readyz") == 200
+    assert _status(flower) == 401
+    assert _status(flower, f"staff:{password}") == 200
+    for words in ("pizzeria web", "pizzeria relay", "pizzeria worker kitchen", "pizzeria flower"):
+        assert opened.pids(words), words
+    assert (opened.home / "log" / "worker-sms-2.log").exists()
+    assert not (opened.home / "log" / "worker-email.log").exists()
+    assert not (opened.home / "log" / "worker-kafka.log").exists(), "nobody works for a target that is not set"
+    assert not any(password in line for line in opened.processes().values())
+
+
+def test_whatever_is_killed_is_back_and_works(opened: Pizzeria) -> None:
+    shops = ("pizzeria web", "pizzeria relay", "pizzeria worker kitchen", "pizzeria flower")
+    opened.kill(*shops, "bin/postgres", "redis-server")
+    shop = f"http://127.0.0.1:{opened.env['PIZZERIA_PORT']}"
+    until(lambda: _status(f"{shop}/readyz") == 200, 60, "readiness")
+
+
+def test_two_pizzerias_run_side_by_side(opened: Pizzeria, pizzeria: Pizzeria) -> None:
+    _open(pizzeria)
+    for one in (opened, pizzeria):
+        assert _status(f"http://127.0.0.1:{one.env['PIZZERIA_PORT']}/readyz") == 200
+    assert pizzeria.services() != opened.services()

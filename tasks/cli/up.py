@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from tasks.cli.supervisor import Program, Supervisor
 from tasks.cli.worker import check_queues, warm_up
 
 READY_SECONDS = 180
+FLOWER = "flower"
+"""The name by which ``--scale`` leaves Flower out."""
 
 
 def scaled(options: Sequence[str]) -> dict[str, int]:
@@ -27,13 +29,19 @@ def scaled(options: Sequence[str]) -> dict[str, int]:
         if not queue or not number.isdecimal() or int(number) > 100:
             raise CannotRun(f"--scale {option}: write a queue and how many workers it gets, as in sms=3 (at most 100).")
         scale[queue] = int(number)
+    if scale.get(FLOWER, 0) > 1:
+        raise CannotRun(f"--scale {FLOWER}={scale[FLOWER]}: there is one Flower, or none with {FLOWER}=0.")
     return scale
 
 
-def check_ports(shop: Settings) -> None:
+def _has_flower(shop: Settings, scale: Mapping[str, int]) -> bool:
+    return shop.bus == "celery" and scale.get(FLOWER, 1) > 0
+
+
+def check_ports(shop: Settings, *, flower: bool) -> None:
     """Raise CannotRun if a port that we are to listen on is taken."""
     places = {"PIZZERIA": (shop.host, shop.port)}
-    if shop.bus == "celery":
+    if flower:
         places["PIZZERIA_FLOWER"] = (shop.flower_host, shop.flower_port)
     if len({port for _, port in places.values()}) < len(places):
         raise CannotRun(f"PIZZERIA_PORT and PIZZERIA_FLOWER_PORT are both {shop.port}: give them different ports.")
@@ -61,11 +69,12 @@ def _programs(shop: Settings, home: Path, scale: dict[str, int]) -> list[Program
         from tasks.celery import queues  # not before the servers run: the app asks where its broker is
         from tasks.registry import registry
 
-        check_queues(list(scale), queues())
+        check_queues([name for name in scale if name != FLOWER], queues())
         warm_up()
         programs.append(copied(home, "relay", "relay"))
         idle = dict.fromkeys(set(registry().handlers) - set(registry().in_use), 0)
         programs += workers(home, queues(), idle | scale)
+    if _has_flower(shop, scale):
         programs.append(pizzeria(home, "flower", "flower"))
     return programs
 
@@ -91,12 +100,12 @@ def _wait_until_ready(checks: dict[str, Callable[[], bool]], supervisor: Supervi
         raise CannotRun(f"{', '.join(waiting)} did not come up: {last_line(logs / f'{name}.log')}")
 
 
-def _welcome(shop: Settings, console: Console) -> None:
+def _welcome(shop: Settings, console: Console, *, flower: bool) -> None:
     lines = [
         ("Shop", address(shop.host, shop.port), ""),
         ("Staff", f"{address(shop.host, shop.port)}/staff", f"user staff, password {shop.secret('staff_password')}"),
     ]
-    if shop.bus == "celery":
+    if flower:
         password = shop.secret("flower_password")
         lines.append(("Flower", address(shop.flower_host, shop.flower_port), f"user staff, password {password}"))
     console.print("\n[bold]Mario's Pizzeria is open.[/bold]")
@@ -106,7 +115,13 @@ def _welcome(shop: Settings, console: Console) -> None:
 
 
 @click.command()
-@click.option("--scale", "options", multiple=True, metavar="QUEUE=N", help="Start N workers for a queue; 0 for none.")
+@click.option(
+    "--scale",
+    "options",
+    multiple=True,
+    metavar="QUEUE=N",
+    help="Start N workers for a queue; 0 for none, of Flower too.",
+)
 def command(options: tuple[str, ...]) -> None:
     """Run the whole pizzeria: database, broker, web, relay, a worker for each queue, and Flower.
 
@@ -117,7 +132,7 @@ def command(options: tuple[str, ...]) -> None:
     console = Console(highlight=False)
     say = partial(console.print, markup=False, soft_wrap=True)
     with only_one(shop) as (home, lock):
-        check_ports(shop)
+        check_ports(shop, flower=_has_flower(shop, scale))
         shop = shop.model_copy(update={"home": home})
         check_reachable(shop)
         with Supervisor(say) as supervisor:
@@ -138,4 +153,4 @@ def _open(
     console.print(f"Starting {len(programs)} processes; their logs are in {home / 'log'}.", soft_wrap=True)
     supervisor.start(programs)
     _wait_until_ready(readiness(shop, home, programs), supervisor, home / "log")
-    _welcome(shop, console)
+    _welcome(shop, console, flower=_has_flower(shop, scale))

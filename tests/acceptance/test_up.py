@@ -106,7 +106,7 @@ def test_a_host_that_is_none_is_named(pizzeria: Pizzeria, host: str) -> None:
     assert f"PIZZERIA_HOST: {host} is no address of this machine." in said
 
 
-@pytest.mark.parametrize("scale", ["sms", "sms=many", "sms=-1", "=3", "sms=1000", "carrier-pigeon=1"])
+@pytest.mark.parametrize("scale", ["sms", "sms=many", "sms=-1", "=3", "sms=1000", "carrier-pigeon=1", "flower=2"])
 def test_a_scale_that_makes_no_sense_ends_it(pizzeria: Pizzeria, scale: str) -> None:
     code, said = pizzeria.run("up", "--scale", scale)
     assert code == 2
@@ -152,7 +152,9 @@ def test_whatever_is_killed_is_back_and_works(opened: Pizzeria) -> None:
 
 
 def test_two_pizzerias_run_side_by_side(opened: Pizzeria, pizzeria: Pizzeria) -> None:
-    _open(pizzeria)
+    _open(pizzeria, "--scale", "flower=0")
     for one in (opened, pizzeria):
         assert _status(f"http://127.0.0.1:{one.env['PIZZERIA_PORT']}/readyz") == 200
     assert pizzeria.services() != opened.services()
+    assert not pizzeria.pids("pizzeria flower")
+    assert "Flower" not in pizzeria.output

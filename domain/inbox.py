@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -47,6 +48,9 @@ WORDS: Mapping[str, tuple[str, type[Word]]] = {
 }
 """By the event's type: the kind of source that may tell it, and what it tells."""
 
+_FORGOTTEN = 10
+"""So many old rows go when a new one comes."""
+
 UntimelyError = (NotInTheOvenError, NotOnItsWayError)
 """What is told cannot be true now."""
 
@@ -58,11 +62,22 @@ def receive(work: UnitOfWork, source: Source, event_id: str, word: Word, setting
     """
     if not _is_new(work, source, event_id, word):
         return False
+    _forget(work, clock.now() - settings.keep_deliveries)
     if isinstance(word, PizzaBaked):
         Kitchen(settings).take_out(work, word.order_id, word.pizza)
     else:
         Dispatch(settings).arrive(work, word.order_id)
     return True
+
+
+def _forget(work: UnitOfWork, before: datetime) -> None:
+    """Forget some of what was told long ago: its time is over, so telling it again is refused."""
+    work.run(
+        "DELETE FROM inbox WHERE ctid = ANY(ARRAY(SELECT ctid FROM inbox WHERE received_at < :before"
+        " ORDER BY received_at LIMIT :some FOR UPDATE SKIP LOCKED))",
+        before=before,
+        some=_FORGOTTEN,
+    )
 
 
 def _is_new(work: UnitOfWork, source: Source, event_id: str, word: Word) -> bool:

@@ -179,6 +179,16 @@ def test_of_the_same_event_many_times_at_once_one_has_an_effect(
     assert slow_shop.events(order).count("OrderDelivered") == 1
 
 
+def test_what_was_told_long_ago_is_forgotten(site: Site, slow_shop: Shop, secrets: dict[str, str]) -> None:
+    order = cooking(slow_shop)
+    slow_shop.execute(
+        "INSERT INTO inbox SELECT 'velo', days::text, '', now() - make_interval(days => days)"
+        " FROM unnest(ARRAY[1, 89, 91, 400]) AS days"
+    )
+    tell(site, secrets["oven-1"], event(BAKED, {"orderId": order.id, "pizza": 1}))
+    assert {row.id for row in slow_shop.rows("SELECT id FROM inbox")} == {"1", "89", "e-1"}
+
+
 def test_two_sources_may_use_the_same_id(site: Site, slow_shop: Shop, secrets: dict[str, str]) -> None:
     order = driven(slow_shop, site, secrets)
     assert tell(site, secrets["velo"], event(DELIVERED, {"orderId": order.id}, order.id)).status_code == 202

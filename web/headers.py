@@ -1,6 +1,9 @@
 """Security headers: the page runs our scripts and styles and nothing else."""
 
-from flask import Flask, Response, request
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask
 from secure import (
     ContentSecurityPolicy,
     CrossOriginOpenerPolicy,
@@ -12,6 +15,9 @@ from secure import (
     XContentTypeOptions,
     XFrameOptions,
 )
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 _POLICY = (
     ContentSecurityPolicy()
@@ -28,7 +34,7 @@ _POLICY = (
 )
 
 # Made once: the same for every answer.
-_HEADERS = dict(
+_HEADERS = list(
     Secure(
         csp=_POLICY,
         coop=CrossOriginOpenerPolicy().same_origin(),
@@ -38,19 +44,24 @@ _HEADERS = dict(
         referrer=ReferrerPolicy().same_origin(),
         xcto=XContentTypeOptions().nosniff(),
         xfo=XFrameOptions().deny(),
-    ).headers
+    ).headers.items()
 )
-_HTTPS = dict(Secure(hsts=StrictTransportSecurity().max_age(31_536_000).include_subdomains()).headers)
+_HTTPS = list(Secure(hsts=StrictTransportSecurity().max_age(31_536_000).include_subdomains()).headers.items())
 
 
 def register(app: Flask) -> None:
-    """Send the headers with every answer; what asks for https only under https."""
-    app.after_request(_add)
+    """Send the headers with every answer; what asks for https only under https.
 
+    Below Flask: to set a dozen headers one by one on a Response takes a twentieth of an order's time.
+    """
+    inner = app.wsgi_app
 
-def _add(response: Response) -> Response:
-    for name, value in _HEADERS.items():
-        response.headers[name] = value
-    if request.is_secure:
-        response.headers.update(_HTTPS)
-    return response
+    def with_headers(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        more = _HEADERS + _HTTPS if environ["wsgi.url_scheme"] == "https" else _HEADERS
+
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
+            return start_response(status, headers + more, *error)
+
+        return inner(environ, start)
+
+    app.wsgi_app = with_headers  # type: ignore[method-assign]

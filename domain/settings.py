@@ -123,7 +123,10 @@ class Settings(BaseSettings):
     events_sns_url: str | None = Field(None, pattern=r"^https?://[^/?#\s]+/?$")
     events_sns_key_id: str | None = None
     events_sns_key: SecretStr | None = None
-    sms: Literal["console", "twilio", "faulty"] = "console"
+    sms: Literal["console", "sandbox", "twilio", "faulty"] = "console"
+    sms_per_number: int = Field(0, ge=0, le=1_000_000)
+    sms_per_hour: int = Field(0, ge=0, le=1_000_000)
+    """So many texts to one number, and in all, within any hour at the most; 0 for as many as there are."""
     twilio_url: str = Field("https://api.twilio.com", pattern=r"^https?://[^/?#\s]+/?$")
     twilio_account_sid: str | None = Field(None, pattern=r"^[A-Za-z0-9]+$")
     twilio_auth_token: SecretStr | None = None
@@ -206,8 +209,8 @@ class Settings(BaseSettings):
             known = parts.scheme in {"smtp", "smtps", "smtp+starttls"} and parts.hostname and parts.port != 0
         except ValueError:  # a port that is none
             known = False
-        if given not in {"console", "faulty"} and not known:
-            raise ValueError("write console, or smtp://, smtps:// or smtp+starttls:// with host and port")
+        if given not in {"console", "sandbox", "faulty"} and not known:
+            raise ValueError("write console, sandbox, or smtp://, smtps:// or smtp+starttls:// with host and port")
         return url
 
     @field_validator("mail_from")

@@ -13,13 +13,15 @@ EXAMPLES = 5
 class Invariant:
     """Something that must hold. ``violations`` is SQL that gives a row, with one text column, for each violation.
 
-    ``when_quiet``: it need only hold once everything that was to be done is done.
+    ``when_quiet``: it need only hold once everything that was to be done is done. ``is_report``: what it
+    finds is told, and breaks nothing.
     """
 
     title: str
     violations: str
     values: Mapping[str, Any] = field(default_factory=dict)
     when_quiet: bool = False
+    is_report: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,13 @@ _BROKER_LOOKS = 12
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the result; ``skipped`` says why an invariant was not tried."""
+    """One line of the result; ``skipped`` says why an invariant was not tried, ``noted`` counts what breaks nothing."""
 
     title: str
     violations: int = 0
     examples: tuple[str, ...] = ()
     skipped: str | None = None
+    noted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,8 @@ def try_all(shop: Settings, invariants: Sequence[Invariant], *, quiet: bool, pro
 
 
 def _line(finding: Finding) -> Line:
+    if finding.invariant.is_report:
+        return Line(finding.invariant.title, examples=finding.examples, noted=finding.violations)
     return Line(finding.invariant.title, finding.violations, finding.examples)
 
 
@@ -173,6 +176,8 @@ def show(result: Result, console: Console) -> None:
             console.print(f"[bold red]{line.violations:>6} ✗[/]   {line.title}", highlight=False)
             for example in line.examples:
                 console.print(f"             {example}", highlight=False, markup=False)
+        elif line.noted:
+            console.print(f"[yellow]{line.noted:>6}[/]     {line.title}", highlight=False)
         else:
             console.print(f"       [green]ok[/]  {line.title}", highlight=False)
     if result.pending.parked:
@@ -190,7 +195,13 @@ def _json(result: Result) -> str:
             "parked": result.pending.parked,
             "later": result.pending.later,
             "invariants": [
-                {"title": i.title, "violations": i.violations, "examples": i.examples, "skipped": i.skipped}
+                {
+                    "title": i.title,
+                    "violations": i.violations,
+                    "noted": i.noted,
+                    "examples": i.examples,
+                    "skipped": i.skipped,
+                }
                 for i in result.lines
             ],
         },

@@ -7,8 +7,8 @@ from domain.settings import Settings, settings
 from tasks.cli import CannotRun
 
 MODES = {
-    "sms": ("console", "faulty", "faulty:permanent"),
-    "email": ("console", "faulty", "smtp"),
+    "sms": ("console", "sandbox", "faulty", "faulty:permanent"),
+    "email": ("console", "sandbox", "faulty", "smtp"),
     "oven": ("real", "faulty", "out"),
     "payment": ("sandbox", "faulty"),
 }
@@ -21,9 +21,9 @@ RESET = "reset"
 def command(name: str | None, mode: str | None) -> None:
     """Show the mode of every gateway, or switch the gateway NAME (sms, email, oven or payment) to MODE.
 
-    The modes of sms are console, faulty and faulty:permanent; of email console, faulty and smtp; of oven real,
-    faulty (it burns what is in it), faulty:<pizza> and out (nothing is put in, tickets wait); of payment sandbox and
-    faulty.
+    The modes of sms are console, sandbox, faulty and faulty:permanent; of email console, sandbox, faulty and smtp;
+    of oven real, faulty (it burns what is in it), faulty:<pizza> and out (nothing is put in, tickets wait);
+    of payment sandbox and faulty.
 
     `reset` as the mode goes back to what the environment says. Every process follows within a second.
     """
@@ -48,7 +48,7 @@ def configured(shop: Settings) -> dict[str, str]:
     url = shop.smtp_url.get_secret_value()
     return {
         "sms": shop.sms,
-        "email": url if url in {"console", "faulty"} else "smtp",
+        "email": url if url in {"console", "sandbox", "faulty"} else "smtp",
         "oven": shop.oven,
         "payment": shop.payment,
     }

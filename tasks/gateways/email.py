@@ -1,8 +1,10 @@
 """Mail by SMTP. ``PIZZERIA_SMTP_URL`` says where; `pizzeria gateway email faulty` makes it fail while running."""
 
+import re
 import smtplib
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid, parseaddr
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import structlog
@@ -10,10 +12,18 @@ import structlog
 from domain.messages import Message
 from domain.settings import settings
 from tasks.bus.retry import Permanent
+from tasks.gateways import sandbox_messages
 from tasks.gateways.switch import mode
 
 TIMEOUT = 10
 """Seconds for each step of the SMTP conversation."""
+
+MOST_SAID = 200
+"""So many characters of what a server says are kept."""
+
+_ENHANCED = re.compile(rb"[245]\.\d{1,3}\.\d{1,3}\b")
+_OURS = frozenset({530, 534, 535, 538})  # we are not logged in, or not as the server wants it
+_OUR_FAULT = ("5.3.", "5.7.8", "5.7.9", "5.7.11")
 
 logger = structlog.get_logger(__name__)
 
@@ -25,9 +35,11 @@ class MailUnavailableError(Exception):
 def send(message: Message, key: str) -> str:
     """Send a mail; gives what the server said. The Message-ID is made of the key, so a repetition can be told."""
     url = settings().smtp_url.get_secret_value()
-    adapter = mode("email", url if url in {"console", "faulty"} else "smtp")
+    adapter = mode("email", url if url in {"console", "sandbox", "faulty"} else "smtp")
     if adapter == "faulty":
         raise MailUnavailableError("451 from the mail server (switched to faulty)")
+    if adapter == "sandbox":
+        return sandbox_messages.send(message, key)
     if adapter == "console":
         about = {"order_id": message.order_id} if message.order_id else {"purchase_id": message.purchase_id}
         logger.info("mail_shown_on_console", **about, about=message.about, key=key)
@@ -52,7 +64,7 @@ def compose(message: Message, key: str) -> EmailMessage:
 
 def _smtp(url: str, mail: EmailMessage) -> str:
     parts = urlsplit(url)
-    connect = smtplib.SMTP_SSL if parts.scheme == "smtps" else smtplib.SMTP
+    connect = _OverTls if parts.scheme == "smtps" else _Plain
     try:
         with connect(parts.hostname or "localhost", parts.port or 0, timeout=TIMEOUT) as server:
             if parts.scheme == "smtp+starttls":
@@ -60,19 +72,46 @@ def _smtp(url: str, mail: EmailMessage) -> str:
             if parts.username:
                 server.login(unquote(parts.username), unquote(parts.password or ""))
             server.send_message(mail)
+            return server.taken
     except (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as refused:
         raise _judge(refused) from refused
     except (smtplib.SMTPException, OSError) as error:
         raise MailUnavailableError(f"The mail server does not answer: {type(error).__name__}") from error
-    return "250"
+
+
+class _Plain(smtplib.SMTP):
+    """Keeps what the server said when it took the mail, which smtplib does not tell."""
+
+    taken = ""
+
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        code, said = super().data(msg)
+        self.taken = f"{code} {said.decode(errors='replace')}"[:MOST_SAID]
+        return code, said
+
+
+class _OverTls(smtplib.SMTP_SSL, _Plain):
+    """The same, over TLS from the first byte."""
+
+
+def judge(code: int, said: bytes) -> Exception:
+    """Tell a refusal for good from one that may pass, by the server's own codes.
+
+    The first digit of the enhanced code (RFC 3463) decides where there is one: a 550 with 4.7.1 is a 4. What is
+    wrong with our login, our sender or the server (530, 535, and 5.3.x, 5.7.8 and the like) is nothing that a mail is
+    to blame for: it is tried again, and parked in the end.
+    """
+    found = _ENHANCED.match(said)
+    enhanced = found[0].decode() if found else ""
+    told = f"{code} {enhanced}".strip()
+    is_permanent = enhanced[0] == "5" if enhanced else code >= 500
+    if is_permanent and code not in _OURS and not enhanced.startswith(_OUR_FAULT):
+        return Permanent(f"The mail server refused the mail with {told}.")
+    return MailUnavailableError(f"The mail server put the mail off with {told}.")
 
 
 def _judge(refused: smtplib.SMTPException) -> Exception:
-    """Tell a refusal for good (5xx) from one that may pass (4xx), by the server's own code."""
     if isinstance(refused, smtplib.SMTPRecipientsRefused):
-        code = next(iter(refused.recipients.values()))[0]
-    else:
-        code = getattr(refused, "smtp_code", 400)
-    if code >= 500:
-        return Permanent(f"The mail server refused the mail with {code}.")
-    return MailUnavailableError(f"The mail server put the mail off with {code}.")
+        return judge(*next(iter(refused.recipients.values())))
+    said = getattr(refused, "smtp_error", b"")
+    return judge(getattr(refused, "smtp_code", 400), said if isinstance(said, bytes) else str(said).encode())

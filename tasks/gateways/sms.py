@@ -5,7 +5,7 @@ import structlog
 from domain.messages import Message
 from domain.settings import settings
 from tasks.bus.retry import Permanent
-from tasks.gateways import twilio
+from tasks.gateways import sandbox_messages, twilio
 from tasks.gateways.switch import mode
 
 logger = structlog.get_logger(__name__)
@@ -18,6 +18,8 @@ def send(message: Message, key: str) -> str:
         raise twilio.SmsUnavailableError("503 from the SMS service (switched to faulty)")
     if adapter == "faulty:permanent":
         raise Permanent("400 from the SMS service: no such number (switched to faulty:permanent)")
+    if adapter == "sandbox":
+        return sandbox_messages.send(message, key)
     if adapter == "twilio":
         return twilio.send(settings(), message.recipient, message.body, key)
     return _console(message, key)

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from domain import caps
 from domain.events import (
     MessageEvent,
     MessageFailed,
@@ -38,17 +39,23 @@ def send(event: OrderEvent | MessageRequeued, call: Call) -> str | None:
 
 @holds_back
 def hold_back(due: Sequence[tuple[Recorded[Any], Call]], connection: Connection) -> dict[str, str]:
-    """Hold back what the order has overtaken, and what staff have aborted."""
-    return needless(due, connection)
+    """Hold back what the order has overtaken, what staff have aborted, and what exceeds the caps."""
+    pointless = needless(due, connection)
+    wishes = [
+        caps.Wish(call.key, recorded.event.customer_phone)
+        for recorded, call in due
+        if call.key not in pointless and recorded.event.customer_phone
+    ]
+    return pointless | caps.beyond(connection, wishes, settings())
 
 
 @settles
 def settle(answers: Sequence[Answer], shop: UnitOfWork) -> None:
-    """Keep what became of each message; one that is given up is told by e-mail instead, once."""
+    """Keep what became of each message; a ready notice that is given up, or exceeds a cap, is told by e-mail."""
     write_down(shop, answers, message_for)
-    parked = [answer for answer in answers if answer.state == "parked"]
-    told = given_up(shop, [answer.call.key for answer in parked]) if parked else set()
-    for answer in parked:
+    lost = [answer for answer in answers if answer.state == "parked" or _is_capped(answer)]
+    told = given_up(shop, [answer.call.key for answer in lost]) if lost else set()
+    for answer in lost:
         message, event = answer.call.draft, answer.event
         if message and isinstance(event, OrderReady) and message.key not in told:
             subject, body = Texts(settings()).mail(event)
@@ -66,6 +73,10 @@ def settle(answers: Sequence[Answer], shop: UnitOfWork) -> None:
                 ),
                 because=event,
             )
+
+
+def _is_capped(answer: Answer) -> bool:
+    return answer.state == "held back" and str(answer.result).startswith(caps.OVER)
 
 
 def message_for(event: object, key: str) -> Message | None:

@@ -1,0 +1,102 @@
+"""Caps on text messages: never exceeded by workers side by side, and nothing that exceeds them is lost in silence."""
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from domain import caps
+from domain.customers import Contact
+from domain.kernel import clock
+from domain.settings import Settings
+from tasks.bus.dead import Chosen, retry
+from tasks.gateways import outcome, switch
+from tests.integration.conftest import Shop
+
+pytestmark = pytest.mark.integration
+
+ADA, GRACE = Contact("Ada", "+15550100001", "ada@example.com"), Contact("Grace", "+15550100002")
+
+
+@pytest.fixture
+def capped(request: pytest.FixtureRequest, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setattr(outcome, "FRESH", timedelta(days=1))  # nothing is taken for overtaken at its first try
+    configure(**request.param)
+    shop: Shop = request.getfixturevalue("shop")
+    return shop
+
+
+def texts(shop: Shop) -> dict[str, tuple[str, str]]:
+    return {row.about: (row.state, row.answer) for row in shop.rows("SELECT * FROM messages WHERE channel = 'sms'")}
+
+
+def sent(shop: Shop) -> int:
+    return int(shop.value("SELECT count(*) FROM messages WHERE channel = 'sms' AND state = 'sent'"))
+
+
+@pytest.mark.parametrize("capped", [{"sms_per_number": 1}], indirect=True)
+def test_what_exceeds_a_numbers_cap_is_aborted_with_the_reason_and_the_ready_notice_is_mailed_once(
+    capped: Shop,
+) -> None:
+    capped.order(contact=ADA)
+    capped.order(contact=GRACE)
+    capped.drain()
+    assert sent(capped) == 2, "one to each"
+    refused = ("aborted", "over the cap of 1 texts to one number within an hour")
+    assert {texts(capped)[about] for about in ("OrderReady", "OrderOutForDelivery", "OrderDelivered")} == {refused}
+    mails = capped.rows("SELECT recipient, state FROM messages WHERE channel = 'email' AND about = 'OrderReady'")
+    assert mails == [(ADA.email, "sent")]
+    assert {row.state for row in capped.deliveries("sms")} == {"done"}
+
+
+@pytest.mark.parametrize("capped", [{"sms_per_hour": 5}], indirect=True)
+def test_there_are_so_many_texts_in_all_within_any_hour(capped: Shop) -> None:
+    capped.order(contact=ADA)
+    capped.order(contact=GRACE)
+    capped.drain()
+    assert sent(capped) == 5
+    clock.move(timedelta(minutes=59))
+    capped.order()
+    capped.drain()
+    assert sent(capped) == 5
+    clock.move(timedelta(minutes=1, seconds=1))
+    capped.order()
+    capped.drain()
+    assert sent(capped) == 9
+
+
+@pytest.mark.parametrize("capped", [{"sms_per_number": 4, "retry_sms": "times=2,first=0,cap=0"}], indirect=True)
+def test_a_retry_keeps_its_slot(capped: Shop) -> None:
+    capped.execute("INSERT INTO switches VALUES ('sms', 'faulty')")
+    capped.order()
+    capped.drain()
+    assert texts(capped)["OrderDelivered"][0] == "failed"
+    capped.execute("DELETE FROM switches")
+    switch._read.clear()
+    retry(capped.database, Chosen(None, None, None), "Ada", lambda _: None)
+    capped.drain()
+    assert texts(capped)["OrderDelivered"] == ("sent", "console")
+    assert capped.value("SELECT count(*) FROM sms_slots") == 4
+
+
+@pytest.mark.parametrize("settings", [{"sms_per_number": 7}, {"sms_per_hour": 7}])
+def test_workers_side_by_side_never_take_more_than_there_is(shop: Shop, settings: dict[str, Any]) -> None:
+    def work(worker: int) -> list[str]:
+        wishes = [caps.Wish(f"{worker}.{number}", ADA.phone) for number in range(5)]
+        with shop.database.engine.begin() as connection:
+            return list(caps.beyond(connection, wishes, Settings(**settings)))
+
+    with ThreadPoolExecutor(8) as pool:
+        refused = Counter(key for keys in pool.map(work, range(8)) for key in keys)
+    assert len(refused) == 40 - 7
+    assert shop.value("SELECT count(*) FROM sms_slots") == 7
+
+
+def test_without_caps_nothing_is_asked_or_kept(shop: Shop) -> None:
+    shop.order()
+    shop.drain()
+    assert sent(shop) == 4
+    assert shop.rows("SELECT 1 FROM sms_slots") == []

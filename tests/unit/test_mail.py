@@ -1,0 +1,87 @@
+"""What a mail server says, and whether trying again can help: a real server on this machine, by its own codes."""
+
+from collections.abc import Iterator
+
+import pytest
+from aiosmtpd.controller import Controller
+from pydantic import SecretStr
+
+from domain.messages import Message
+from domain.settings import settings
+from tasks.bus.retry import Permanent
+from tasks.cli.embedded import free_port
+from tasks.gateways import email
+from tasks.gateways.email import MailUnavailableError
+
+pytestmark = pytest.mark.unit
+
+MAIL = Message("e:email", "email", "OrderPlaced", "o", "c", "ada@example.com", "Hello", "Order confirmed")
+
+
+class Server:
+    """Answers RCPT and DATA with what it is told to."""
+
+    rcpt = "250 OK"
+    data = "250 2.0.0 Ok: queued as 4F2"
+
+    async def handle_RCPT(self, _server: object, _session: object, envelope: object, to: str, _options: object) -> str:  # noqa: N802
+        envelope.rcpt_tos.append(to)  # type: ignore[attr-defined]
+        return self.rcpt
+
+    async def handle_DATA(self, *_: object) -> str:  # noqa: N802
+        return self.data
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Controller]:
+    controller = Controller(Server(), hostname="127.0.0.1", port=free_port())
+    controller.start()
+    yield controller
+    controller.stop()
+
+
+@pytest.fixture
+def server(running: Controller, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setattr(settings(), "smtp_url", SecretStr(f"smtp://127.0.0.1:{running.port}"))
+    monkeypatch.setattr(email, "mode", lambda _, configured: configured)
+    handler: Server = running.handler
+    yield handler
+    handler.__dict__.clear()
+
+
+def test_what_the_server_said_when_it_took_the_mail_is_the_answer(server: Server) -> None:
+    assert email.send(MAIL, "e:email") == "250 2.0.0 Ok: queued as 4F2"
+    server.data = f"250 {'x' * 400}"
+    assert len(email.send(MAIL, "e:email")) == email.MOST_SAID
+
+
+@pytest.mark.parametrize("at", ["rcpt", "data"])
+@pytest.mark.parametrize(
+    ("said", "kind", "told"),
+    [
+        ("550 5.1.1 No such user", Permanent, "550 5.1.1"),
+        ("554 No", Permanent, "554"),
+        ("552 5.2.2 Mailbox full", Permanent, "552 5.2.2"),
+        ("450 4.7.1 Greylisted", MailUnavailableError, "450 4.7.1"),
+        ("421 4.3.2 Too much to do", MailUnavailableError, "421 4.3.2"),
+        ("452 Full", MailUnavailableError, "452"),
+        ("550 4.7.1 Later, says who knows better", MailUnavailableError, "550 4.7.1"),
+        ("451 5.1.1 For good, says who knows better", Permanent, "451 5.1.1"),
+        ("550 5.3.0 Our disk", MailUnavailableError, "550 5.3.0"),
+        ("530 5.7.0 Who are you?", MailUnavailableError, "530 5.7.0"),
+    ],
+)
+def test_a_refusal_is_judged_by_the_servers_own_codes(
+    server: Server, at: str, said: str, kind: type[Exception], told: str
+) -> None:
+    setattr(server, at, said)
+    with pytest.raises(kind) as refused:
+        email.send(MAIL, "e:email")
+    assert str(refused.value).endswith(f"with {told}.")
+    assert "ada@example.com" not in str(refused.value)
+
+
+def test_a_server_that_is_away_is_tried_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings(), "smtp_url", SecretStr("smtp://127.0.0.1:1"))
+    with pytest.raises(MailUnavailableError, match="does not answer"):
+        email.send(MAIL, "e:email")

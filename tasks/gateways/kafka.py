@@ -3,6 +3,8 @@
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from domain.integration import IntegrationEvent
 from domain.settings import Settings, settings
 from tasks.bus.retry import Permanent
@@ -11,6 +13,8 @@ from tasks.gateways.target import ANSWER_SECONDS, AwayError
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Producer
+
+_logger = structlog.get_logger(__name__)
 
 # A topic that is not there, a right that is missing, a message that is too large: asking again changes nothing.
 _REFUSALS = frozenset(
@@ -32,7 +36,7 @@ def configuration(shop: Settings) -> dict[str, Any]:
         "enable.idempotence": True,
         "acks": "all",
         "message.timeout.ms": round(ANSWER_SECONDS * 1000),
-        "log_level": 0,  # what is wrong is in the delivery report
+        "log_level": 0,  # what is wrong is told to the callbacks
         "security.protocol": shop.events_kafka_security,
         "ssl.ca.pem": shop.events_kafka_ca,
         "sasl.mechanism": shop.events_kafka_mechanism if with_login else None,
@@ -46,7 +50,12 @@ def configuration(shop: Settings) -> dict[str, Any]:
 def _producer() -> "Producer":
     from confluent_kafka import Producer
 
-    return Producer(configuration(settings()))
+    return Producer(configuration(settings()) | {"error_cb": _note})
+
+
+def _note(error: "KafkaError") -> None:
+    """Write down what ails the connection: the delivery report of an event that could not be sent says only that."""
+    _logger.warning("kafka_ails", why=error.name())
 
 
 def publish(event: IntegrationEvent) -> None:

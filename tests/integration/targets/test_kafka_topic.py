@@ -8,12 +8,14 @@ import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage
 from cloudevents.core.bindings.kafka import from_binary_event as from_kafka
 from confluent_kafka import Consumer, Producer
+from structlog.testing import capture_logs
 
 from domain import integration
 from domain.kernel import clock
 from domain.settings import settings
 from tasks.bus.retry import Permanent
 from tasks.gateways import kafka
+from tasks.gateways.target import AwayError
 from tests.conftest import until
 from tests.integration.conftest import Shop
 from tests.integration.targets.conftest import HAPPY, NOWHERE, again, assert_told, waits
@@ -73,6 +75,24 @@ def test_while_a_kafka_is_away_all_wait_and_what_is_too_large_is_refused_for_goo
     large = integration.IntegrationEvent(uuid4(), clock.now(), "n", "t", "order/1", "d", {"data": "x" * 2_000_000})
     with pytest.raises(Permanent, match="MSG_SIZE_TOO_LARGE"):
         kafka.publish(large)
+
+
+def test_a_login_that_is_refused_is_waited_for_and_the_log_names_it(
+    configure: Callable[..., None], cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka, "ANSWER_SECONDS", 1.0)
+    configure(  # the mock cluster knows no logins at all
+        events_kafka_servers=cluster,
+        events_kafka_security="sasl_plaintext",
+        events_kafka_mechanism="PLAIN",
+        events_kafka_user="mario",
+        events_kafka_password="secret",
+    )
+    event = integration.IntegrationEvent(uuid4(), clock.now(), "n", "t", "order/1", "d", {})
+    with capture_logs() as logs, pytest.raises(AwayError):
+        kafka.publish(event)
+    assert "_AUTHENTICATION" in {line["why"] for line in logs}
+    assert "secret" not in str(logs)
 
 
 def test_a_kafka_with_a_login_is_asked_by_tls_and_with_it(configure: Callable[..., None]) -> None:

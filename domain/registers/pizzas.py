@@ -76,7 +76,7 @@ class Pizzas(Register):
     def _check(self, work: UnitOfWork, entry: Any, kept: Kept | None) -> None:
         super()._check(work, entry, kept)
         sizes = set(work.column("SELECT id FROM sizes"))
-        usable = set(work.column("SELECT id FROM ingredients WHERE NOT retired"))
+        usable = set(work.column(f"SELECT id FROM ingredients{'' if entry.retired else ' WHERE NOT retired'}"))
         for size, offer in entry.sizes.items():
             if size not in sizes:
                 raise WrongEntryError("There is no such size.", f"sizes.{size}")

@@ -20,6 +20,7 @@ from domain.registers import registers
 from tests.conftest import until
 from tests.integration.web.conftest import Site
 from tests.integration.web.test_web_api import NOTHING, ORDER
+from tests.integration.web.test_web_pages import log_in
 
 pytestmark = pytest.mark.integration
 
@@ -289,6 +290,21 @@ def test_what_needs_a_retired_thing_cannot_be(site: Site) -> None:
     assert (answer.status_code, fields(answer)) == (422, ["ingredient"])
     answer = ask(site, "POST", "pizzas", NEW["pizzas"] | {"sizes": {"large": {"price": "1", "recipe": {"tuna": 1}}}})
     assert (answer.status_code, fields(answer)) == (422, ["sizes.large.recipe"])
+    basil = ask(site, "GET", "toppings/basil").get_json()
+    for path in ("pizzas/margherita", "toppings/basil", "ingredients/basil"):
+        assert ask(site, "DELETE", path).status_code == 200
+    margherita = ask(site, "GET", "pizzas/margherita").get_json()
+    renamed = ask(site, "PUT", "pizzas/margherita", margherita | {"name": "Regina"}).get_json()
+    assert renamed["name"] == "Regina", "a retired one may be corrected"
+    back = ask(site, "PUT", "pizzas/margherita", renamed | {"retired": False})
+    assert (back.status_code, fields(back)) == (422, ["sizes.large.recipe"])
+    version = ask(site, "GET", "toppings/basil").get_json()["version"]
+    back = ask(site, "PUT", "toppings/basil", basil | {"version": version})
+    assert (back.status_code, fields(back)) == (422, ["ingredient"])
+
+
+def test_being_logged_in_on_the_pages_does_not_open_the_api(site: Site) -> None:
+    assert log_in(site).get("/api/drivers").status_code == 401
 
 
 def test_a_price_list_brings_back_what_staff_have_retired(site: Site, tmp_path: Path) -> None:

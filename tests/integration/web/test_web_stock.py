@@ -102,7 +102,7 @@ def test_staff_take_a_pizza_off_for_the_day_and_put_it_back(site: Site) -> None:
     client = log_in(site)
     page = press(client, f"{SOLD_OUT}/off", SOLD_OUT, pizza="margherita")
     assert "off the menu for the rest of the day" in page.text and "Off until" in page.text
-    site.counter._menu._menu = None  # which is two seconds old at the most
+    site.counter._menu._menu = None  # which is a second old at the most
     refused = site.client.post("/api/orders", json=ORDER)
     assert refused.status_code == 422
     assert {"field": "items.0.pizza", "problem": "Margherita is sold out."} in refused.get_json()["errors"]

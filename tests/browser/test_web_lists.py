@@ -35,7 +35,7 @@ def test_a_pizza_is_put_on_the_menu_on_a_narrow_phone_by_keyboard(open_page: Ope
     page.get_by_label("Large, USD").press("Tab")
     expect(page.get_by_label("Recipe, Large")).to_be_focused()
     page.keyboard.type("dough 350; ham 60")
-    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Save").press("Enter")
     expect(page.get_by_text("Large: Give a price above 0")).to_be_visible()
     fits(page)
     expect(page.get_by_label("Recipe, Large")).to_have_value("dough 350; ham 60")

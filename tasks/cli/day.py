@@ -120,8 +120,9 @@ def _play(shop: Shop, course: Course, clock: Clock, teller: Teller) -> _Played:
         teller.call(f"{now()}, {done.get('delivered', 0)} delivered, {done.get('cancelled', 0)} cancelled. Placed")
 
     with Faults(lambda line: teller.say(f"{now()}  {line}")) as faults:
-        beside = Agenda(course.doings(faults), tick)
+        beside = Agenda(course.doings(faults, clock.began), tick)
         result, following = conduct(shop, course.orders, teller, wait=True, beside=beside, patience=PATIENCE)
+    teller.say("Waiting until all is quiet, and then trying every invariant.")
     checked = patiently(lambda: check.examine(settings(), _QUIET, shown=False))
     entries = course.journal(following.seen)
     spans = clock.spans(max((entry.placed_at for entry in entries), default=clock.began))

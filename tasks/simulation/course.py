@@ -3,16 +3,17 @@
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from tasks.simulation.agenda import Doing
-from tasks.simulation.day import Day, FaultKind
+from tasks.simulation.day import SUPPLIES, Day, FaultKind
 from tasks.simulation.faults import Faults
 from tasks.simulation.following import Seen
 from tasks.simulation.placing import Placed
 from tasks.simulation.regrets import Regret
 from tasks.simulation.shop import Shop
+from tasks.simulation.supplies import bring
 from tasks.simulation.takings import Entry
 
 
@@ -36,8 +37,10 @@ class Course:
     def _after(self, at: timedelta) -> float:
         return (at - self._first).total_seconds() / self._speed
 
-    def doings(self, faults: Faults) -> Iterator[Doing]:
-        """Give what happens beside the placing of orders."""
+    def doings(self, faults: Faults, began: datetime) -> Iterator[Doing]:
+        """Give what happens beside the placing of orders. ``began`` is the first order's time, by the shop's clock."""
+        for at in SUPPLIES:
+            yield Doing(self._after(at), lambda _: bring(began))
         for after, regret in self.regrets:
             yield Doing(after, regret.act)
         for fault in self._day.faults:

@@ -19,6 +19,9 @@ CARDS = {"tok_approve": 90, "tok_decline": 4, "tok_timeout_charged": 4, "tok_dow
 """Of a hundred cards, how many are which of the sandbox's. The one that never answers takes minutes to be given up, by
 the shop's real clock, and would be no part of the day that it was shown on."""
 
+SUPPLIES = tuple(timedelta(minutes=minutes) for minutes in range(11 * 60, 23 * 60, 10))
+"""When the wholesaler looks in and brings what was ordered: the store holds enough for two thirds of a day of 600."""
+
 _CARD = 0.55
 _RETURNING = 0.3
 _PARTY = 0.02

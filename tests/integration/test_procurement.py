@@ -1,5 +1,7 @@
 """What the store is low on is bought once, comes once, and is there again."""
 
+from datetime import timedelta
+
 import pytest
 
 from domain import inventory, messages, procurement
@@ -7,6 +9,7 @@ from domain.basket import Line
 from domain.events import InventoryLow, catalogue
 from domain.kernel import log
 from domain.messages import TooLateError, TooSoonError
+from tasks.simulation import supplies
 from tests.integration.conftest import Shop
 
 pytestmark = pytest.mark.integration
@@ -175,3 +178,16 @@ def test_a_batch_of_low_ingredients_names_each_as_the_cause_of_its_purchase(shop
     with shop.database.read() as connection:
         (low,) = log.read_stream(connection, catalogue, "ingredient-garlic")
     assert isinstance(low.event, InventoryLow) and low.event.current_quantity == 0
+
+
+def test_on_a_played_day_the_wholesaler_brings_once_what_was_ordered_on_it(shop: Shop) -> None:
+    count_salami(shop, 1_050, 1_000)
+    shop.order(DIAVOLA)
+    shop.drain()
+    ordered = shop.value("SELECT ordered_at FROM purchases")
+    supplies.bring(ordered + timedelta(seconds=1))
+    assert shop.value("SELECT state FROM purchases") == "open"
+    supplies.bring(ordered)
+    supplies.bring(ordered)
+    assert shop.value("SELECT quantity FROM ingredients WHERE id = 'salami'") == 3_000
+    assert told(shop).count("StockReceived") == 1

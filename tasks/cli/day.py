@@ -4,7 +4,7 @@ import json
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -120,7 +120,7 @@ def _play(shop: Shop, course: Course, clock: Clock, teller: Teller) -> _Played:
         teller.call(f"{now()}, {done.get('delivered', 0)} delivered, {done.get('cancelled', 0)} cancelled. Placed")
 
     with Faults(lambda line: teller.say(f"{now()}  {line}")) as faults:
-        beside = Agenda(course.doings(faults, clock.began), tick)
+        beside = _beside(course, faults, clock, tick)
         result, following = conduct(shop, course.orders, teller, wait=True, beside=beside, patience=PATIENCE)
     teller.say("Waiting until all is quiet, and then trying every invariant.")
     checked = patiently(lambda: check.examine(settings(), _QUIET, shown=False))
@@ -131,6 +131,13 @@ def _play(shop: Shop, course: Course, clock: Clock, teller: Teller) -> _Played:
     for span, found in figures:
         problems += differences(span, by_journal(entries, span), by_figures(found))
     return _Played(course, result, checked, figures, problems)
+
+
+@contextmanager
+def _beside(course: Course, faults: Faults, clock: Clock, tick: Callable[[], None]) -> Iterator[None]:
+    """Let everything else of the day go on; no customer who waits for an answer keeps the oven waiting."""
+    with Agenda(course.changes(faults, clock.began), tick), Agenda(course.cancellations()):
+        yield
 
 
 def _figures(spans: Sequence[Span]) -> list[tuple[Span, sales.Report]]:

@@ -24,7 +24,7 @@ class Agenda:
     at the end of the block, until which ``tick`` is called every second or so.
     """
 
-    def __init__(self, doings: Iterable[Doing], tick: Callable[[], None]) -> None:
+    def __init__(self, doings: Iterable[Doing], tick: Callable[[], object] = lambda: None) -> None:
         self._doings = sorted(doings, key=lambda doing: doing.after)
         self._tick = tick
         self._done, self._over = threading.Event(), threading.Event()

@@ -37,16 +37,19 @@ class Course:
     def _after(self, at: timedelta) -> float:
         return (at - self._first).total_seconds() / self._speed
 
-    def doings(self, faults: Faults, began: datetime) -> Iterator[Doing]:
-        """Give what happens beside the placing of orders. ``began`` is the first order's time, by the shop's clock."""
+    def changes(self, faults: Faults, began: datetime) -> Iterator[Doing]:
+        """Give what happens to the shop. ``began`` is the first order's time, by the shop's clock."""
         for at in SUPPLIES:
             yield Doing(self._after(at), lambda _: bring(began))
-        for after, regret in self.regrets:
-            yield Doing(after, regret.act)
         for fault in self._day.faults:
             yield Doing(self._after(fault.begins), partial(_now, faults.begin, fault.kind))
             if fault.ends is not None:
                 yield Doing(self._after(fault.ends), partial(_now, faults.end, fault.kind))
+
+    def cancellations(self) -> Iterator[Doing]:
+        """Give what its customers do; one who waits for an answer keeps the next ones waiting."""
+        for after, regret in self.regrets:
+            yield Doing(after, regret.act)
 
     def journal(self, seen: Mapping[str, Seen]) -> list[Entry]:
         """Give what those who ordered know: what they were told when they ordered, and what they saw in the end."""

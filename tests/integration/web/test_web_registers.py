@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,11 @@ def fields(answer: TestResponse) -> list[str]:
 def kept(site: Site) -> dict[str, list[tuple[Any, ...]]]:
     """All that registers keep."""
     tables = {register.table for register in registers().values()} | {"prices", "recipes"}
-    return {table: site.rows(f"SELECT * FROM {table} ORDER BY 1, 2, 3") for table in sorted(tables)}
+    with psycopg.connect(site.url) as session:
+        return {
+            table: session.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3".encode()).fetchall()
+            for table in sorted(tables)
+        }
 
 
 @pytest.fixture(autouse=True)
@@ -111,18 +116,17 @@ TOO_MUCH: tuple[Any, ...] = (None, True, -1, 10**10, 10**400, 1.5, "", "x" * 500
 @pytest.mark.parametrize("name", registers())
 def test_whatever_a_field_holds_there_is_no_fault_and_what_is_refused_is_not_kept(site: Site, name: str) -> None:
     entry = add(site, name)
-    for field in registers()[name].entry.model_fields:
-        for nonsense in TOO_MUCH:
-            before = kept(site)
-            for method, path, good in (("POST", name, NEW[name]), ("PUT", f"{name}/{entry['id']}", entry)):
-                answer = ask(site, method, path, good | {field: nonsense})
-                if answer.status_code >= 400:
-                    assert answer.status_code in {409, 422}, (field, nonsense, answer.text)
-                    assert any(found.split(".")[0] in {field, "name", "phone", "version"} for found in fields(answer))
-                    assert kept(site) == before
-                else:
-                    entry = ask(site, "GET", f"{name}/{entry['id']}").get_json()
-                    before = kept(site)
+    before = kept(site)
+    for field, nonsense in product(registers()[name].entry.model_fields, TOO_MUCH):
+        for method, path, good in (("POST", name, NEW[name]), ("PUT", f"{name}/{entry['id']}", entry)):
+            answer = ask(site, method, path, good | {field: nonsense})
+            if answer.status_code in {200, 201}:
+                entry = ask(site, "GET", f"{name}/{entry['id']}").get_json()
+                before = kept(site)
+                continue
+            assert answer.status_code in {409, 422}, (field, nonsense, answer.text)
+            assert any(found.split(".")[0] in {field, "name", "phone", "version"} for found in fields(answer))
+            assert kept(site) == before
 
 
 @pytest.mark.parametrize("name", registers())

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from domain import accounts, menu, orders
 from domain.basket import InvalidOrderError, Line, NewOrder
 from domain.customers import Contact
-from domain.invariants import ACCOUNTS
+from domain.invariants.money import ACCOUNTS
 from domain.kernel.invariant import attempt
 from domain.kernel.unit_of_work import UnitOfWork
 from domain.orders import Order, Reason

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from domain import loyalty
 from domain.basket import Line
 from domain.customers import Contact
-from domain.invariants import LOYALTY
+from domain.invariants.loyalty import LOYALTY
 from domain.kernel.failpoint import FailPoint
 from domain.kernel.invariant import attempt
 from domain.kernel.unit_of_work import UnitOfWork

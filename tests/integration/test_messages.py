@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from domain import messages, orders
 from domain.basket import Line
 from domain.events import catalogue
-from domain.invariants import MESSAGES
+from domain.invariants.messages import MESSAGES
 from domain.kernel import clock
 from domain.kernel.invariant import attempt
 from domain.messages import BeingSentError, Message, TooLateError, UnknownMessageError

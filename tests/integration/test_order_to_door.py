@@ -10,7 +10,7 @@ from domain import kitchen, orders
 from domain.basket import InvalidOrderError, Line
 from domain.customers import Contact
 from domain.events import OrderPlaced, catalogue
-from domain.invariants import stuck
+from domain.invariants.orders import stuck
 from domain.kernel import log, personal
 from domain.kernel.invariant import attempt
 from domain.kitchen import Kitchen

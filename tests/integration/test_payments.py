@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
-from domain import invariants, kitchen, orders, payments
+from domain import kitchen, orders, payments
 from domain.basket import Line
+from domain.invariants.money import PAYMENTS
+from domain.invariants.orders import ORDERS
+from domain.invariants.store import STOCK
 from domain.kernel.invariant import attempt
 from domain.orders import Order
 from domain.payments import APPROVE, DECLINE, DOWN, TIMEOUT, TIMEOUT_CHARGED, Change
@@ -51,7 +54,7 @@ def now_due(shop: Shop) -> None:
 
 def assert_all_holds(shop: Shop) -> None:
     with shop.database.read() as connection:
-        found = [attempt(connection, each) for each in (*invariants.ORDERS, *invariants.STOCK, *invariants.PAYMENTS)]
+        found = [attempt(connection, each) for each in (*ORDERS, *STOCK, *PAYMENTS)]
     assert [(f.invariant.title, f.examples) for f in found if f.violations] == []
 
 

@@ -14,7 +14,7 @@ from domain import inventory, procurement
 from domain.basket import Line, NewOrder
 from domain.customers import Contact
 from domain.events import OrderItem
-from domain.invariants import PROCUREMENT, STOCK
+from domain.invariants.store import PROCUREMENT, STOCK
 from domain.kernel.invariant import attempt
 from domain.kernel.unit_of_work import UnitOfWork, is_conflict
 from domain.orders import Order

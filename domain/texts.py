@@ -59,8 +59,9 @@ class Texts:
 
     def _render(self, event: Event, name: str, channel: str, language: str | None) -> str:
         language = language if language in _LOCALES else self._language  # of a later version's languages, we have none
-        template = environment(language, self._zone).get_template(f"{name}.{channel}.{language}.txt")
-        return template.render({field: getattr(event, field) for field in event.__struct_fields__})
+        return _template(f"{name}.{channel}.{language}.txt", language, self._zone).render(
+            {field: getattr(event, field) for field in event.__struct_fields__}
+        )
 
 
 @cache
@@ -86,6 +87,11 @@ def environment(language: str, zone: str) -> jinja2.Environment:
         "number": lambda number: format_decimal(number, locale=locale),
     }
     return found
+
+
+@cache
+def _template(name: str, language: str, zone: str) -> jinja2.Template:
+    return environment(language, zone).get_template(name)
 
 
 @lru_cache(10_000)  # a tenth of a handler's time otherwise, and prices come again

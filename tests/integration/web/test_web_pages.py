@@ -236,6 +236,8 @@ def test_a_fault_shows_nothing_of_itself(site: Site, monkeypatch: pytest.MonkeyP
 CUSTOMER = f"/staff/customers/{'0' * 32}"
 STAFF_PAGES = ["/staff", "/staff/orders/list", "/staff/messages", "/staff/figures", "/staff/stock", "/staff/sold-out"]
 STAFF_PAGES += ["/staff/customers", CUSTOMER]
+STAFF_FORMS = ["/staff/new/drivers", f"/staff/lists/drivers/{'0' * 32}"]
+STAFF_PAGES += ["/staff/lists", "/staff/lists/drivers", *STAFF_FORMS]
 STAFF_BUTTONS = [
     f"/staff/orders/{'0' * 32}/cancel",
     f"/staff/orders/{'0' * 32}/send-back",
@@ -248,10 +250,12 @@ STAFF_BUTTONS = [
     "/staff/sold-out/back",
 ]
 STAFF_BUTTONS += ["/staff/customers", *(f"{CUSTOMER}/{what}" for what in ("points/transfer", "account", "payment"))]
+STAFF_BUTTONS += STAFF_FORMS
 
 
 def test_every_staff_route_but_the_login_needs_a_login(site: Site) -> None:
-    known = {re.sub("<[^>]*>", "0" * 32, rule.rule) for rule in site.app.url_map.iter_rules() if "staff" in rule.rule}
+    rules = [rule.rule.replace("<register:register>", "drivers") for rule in site.app.url_map.iter_rules()]
+    known = {re.sub("<[^>]*>", "0" * 32, rule) for rule in rules if "staff" in rule}
     assert known == {*STAFF_PAGES, *STAFF_BUTTONS, "/staff/login", "/staff/logout"}
     for path in STAFF_PAGES:
         answer = site.client.get(path)

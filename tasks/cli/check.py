@@ -11,6 +11,7 @@ from rich.console import Console
 
 from domain import invariants as pizzeria
 from domain.events import catalogue
+from domain.invariants.orders import stuck as orders_stand_still
 from domain.kernel.invariant import EXAMPLES, Finding, Invariant, attempt
 from domain.settings import Settings, settings
 from tasks.bus import invariants as bus
@@ -51,7 +52,7 @@ def wait_for_quiet(shop: Settings, seconds: float, progress: "Progress") -> Pend
     from tasks.database import database
 
     deadline = time.monotonic() + seconds
-    stuck = pizzeria.stuck(shop)
+    stuck = orders_stand_still(shop)
     while True:
         left = deadline - time.monotonic()
         with database().read() as connection:

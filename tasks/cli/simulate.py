@@ -27,6 +27,10 @@ _ONLY_WITH = {
 """What options go with: a number of orders alone, a history, a day. Those not named here go with all."""
 
 
+GUESTS = 600
+"""So many orders has a Friday, if nothing is said."""
+
+
 def _baskets(shop: Shop, seed: int) -> Baskets:
     menu = open_shop(shop)
     try:
@@ -64,8 +68,8 @@ def _check(history: str | None, *, day: bool) -> None:
             option = "N" if parameter.name == "number" else parameter.opts[-1]
             only = " or ".join(name for name in modes if name.startswith("--"))
             raise CannotRun(f"{option} does not go with {mode}." if mode != "N" else f"{option} wants {only}.")
-    if not history and context.params["number"] is None:
-        raise CannotRun("Say N, how many orders, such as `pizzeria simulate 20`, or play a --history.")
+    if mode == "N" and context.params["number"] is None:
+        raise CannotRun("Say N, how many orders, such as `pizzeria simulate 20`, or play a --day or a --history.")
     if day and context.params["speed"] is None:
         raise CannotRun("A day has a clock: say how many times as fast, such as --speed 60.")
 
@@ -86,9 +90,9 @@ def command(number: int | None, rate: float | None, url: str | None, no_wait: bo
     made-up customers; what the shop sold is compared with the file by day, pizza and size. Rows that cannot be placed
     are listed. It may be run again, after an interruption or a change of the menu: no order is placed twice.
 
-    With --day the N orders come as on a Friday from 11:00 to 23:00, most of them at eight: pickups and deliveries, cash
-    and cards, some of which are declined; some cancel. A driver falls ill, the oven is out for 20 minutes, and so
-    are text messages. The end are the shop's figures by the played clock, which must be what was placed to the cent,
+    With --day the N orders (600 unless told otherwise) come as on a Friday from 11:00 to 23:00, most at eight: pickups
+    and deliveries, cash and cards, some of which are declined; some cancel. A driver falls ill, the oven is out for 20
+    minutes, and so are text messages. The end are the shop's figures by the played clock, which must be what was placed to the cent,
     and the invariants of `pizzeria check`. It wants the settings of the shop that it is played in, where nobody else
     should order meanwhile. At --speed 60 an hour takes a minute: for 600 orders start the pizzeria with
     PIZZERIA_BAKE_SECONDS=8 PIZZERIA_DRIVE_SECONDS=15 PIZZERIA_OVEN_CAPACITY=30 PIZZERIA_DRIVERS=30 or so.
@@ -108,7 +112,7 @@ def command(number: int | None, rate: float | None, url: str | None, no_wait: bo
         elif day:
             from tasks.cli.day import play as play_day  # which needs what the others do not: the shop's database
 
-            fine = play_day(shop, number or 0, seed, more["speed"], as_json=as_json)
+            fine = play_day(shop, number or GUESTS, seed, more["speed"], as_json=as_json)
         else:
             fine = _simulate(shop, number or 0, rate, seed, wait=not no_wait, as_json=as_json)
     finally:

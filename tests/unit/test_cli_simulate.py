@@ -269,7 +269,6 @@ def test_a_url_that_is_none_is_refused_in_a_sentence(url: str) -> None:
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (("--day",), "Say N, how many orders"),
         (("9", "--day", "--rate", "5"), "--rate does not go with --day."),
         (("9", "--day", "--no-wait"), "--no-wait does not go with --day."),
         (("9", "--day", "--from", "2026-01-01"), "--from does not go with --day."),
@@ -292,6 +291,19 @@ def test_a_day_is_not_played_in_a_shop_with_another_database(fake: FakeShop, mon
     result = run(fake, "9", "--day")
     assert (result.exit_code, result.stdout, len(fake.orders)) == (2, "", 1)
     assert f"{fake.url} takes orders for another database" in result.stderr
+
+
+def test_a_day_has_600_orders_unless_told_otherwise(fake: FakeShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def play(shop: object, number: int, *_: object, **__: object) -> bool:
+        asked.append(number)
+        return True
+
+    monkeypatch.setattr(day, "play", play)
+    assert run(fake, "--day").exit_code == 0
+    assert run(fake, "9", "--day").exit_code == 0
+    assert asked == [600, 9]
 
 
 def test_a_day_wants_the_sandboxs_cards(fake: FakeShop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,5 +102,7 @@ def _be_called(line: str) -> None:
     """Have `ps` show this as our command line: it reads the memory where the kernel put it, see proc_pid_stat(5)."""
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     start, end = int(fields[45]), int(fields[46])
+    if end - start <= 1:  # a kernel that does not tell
+        return
     ctypes.memset(start, 0, end - start)
     ctypes.memmove(start, line.encode(), min(len(line.encode()), end - start - 1))

@@ -59,16 +59,11 @@ class _Running:
         self.started = time.monotonic()
         return process
 
-    def signal_group(self, number: signal.Signals) -> None:
-        """Signal the program and its children, even where only the children are left."""
-        if self.process:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, number)
-
     def died(self, code: int) -> str:
         """Note the death and when to start again: at once, but ever later (up to 5 s) if it never lived long."""
         lived = time.monotonic() - self.started
-        self.signal_group(signal.SIGKILL)
+        if self.process:
+            _kill_group(self.process.pid)  # its children may be left
         self.quick_deaths = self.quick_deaths + 1 if lived < 3 else 0
         self.start_at = time.monotonic() + (min(5, 0.25 * 2**self.quick_deaths) if self.quick_deaths else 0)
         self.process = None
@@ -118,7 +113,7 @@ class Supervisor:
         for stage in reversed(self._stages):
             self._end(stage)
         for process in self._once.values():
-            os.killpg(process.pid, signal.SIGKILL)
+            _kill(process.pid)
         self._sweep()
         return kind is Ended
 
@@ -210,8 +205,8 @@ class Supervisor:
             waited = time.monotonic() - began
             for running in alive:
                 hurry = self._signals > max(asked_before, 1)
-                if waited > (2 if hurry else running.program.patience):
-                    running.signal_group(signal.SIGKILL)
+                if running.process and waited > (2 if hurry else running.program.patience):
+                    _kill(running.process.pid)
             for running, code in self._reap():
                 running.died(code)
             time.sleep(TICK / 2)
@@ -228,6 +223,18 @@ class Supervisor:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(TICK / 2)
+
+
+def _kill(pid: int) -> None:
+    """Kill a child that was not taken in yet, and its group: a copy that has just been made has none."""
+    _kill_group(pid)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _children() -> list[int]:

@@ -121,3 +121,44 @@ def test_its_end_has_the_exit_code_of_a_programs(tmp_path: Path, does: str, code
         assert supervisor.stdout
         assert f"copy died (exit code {code})" in next(supervisor.stdout)
     assert ("OSError: no file" in (tmp_path / "copy.log").read_text()) is ("OSError" in does)
+
+
+# A copy of this supervisor stands still where it has just been made, and has no session of its own yet.
+STANDS_STILL = """
+import os, sys, time
+from pathlib import Path
+from tasks.cli.supervisor import Program, Supervisor
+
+folder = Path(sys.argv[1])
+
+def stand_still():
+    (folder / "draft").write_text(str(os.getpid()))
+    (folder / "draft").rename(folder / "pid")
+    time.sleep(600)
+
+os.setsid = stand_still
+copy = Program("copy", ("python", "program"), folder / "copy.log", copied=("worker", "sms"), patience=0.5)
+with Supervisor(print) as supervisor:
+    if sys.argv[2] == "once":
+        supervisor.run_once(copy)
+    else:
+        supervisor.start([copy])
+        supervisor.watch()
+"""
+
+
+@pytest.mark.parametrize("how", ["once", "always"])
+def test_a_supervisor_asked_to_end_while_a_copy_is_being_made_leaves_nothing(tmp_path: Path, how: str) -> None:
+    command = [sys.executable, "-c", STANDS_STILL, str(tmp_path), how]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as supervisor:
+        until((tmp_path / "pid").exists)
+        pid = int((tmp_path / "pid").read_text())
+        supervisor.terminate()
+        try:
+            _, complaints = supervisor.communicate(timeout=10)
+            assert (supervisor.returncode, complaints) == (0, "")
+            assert not Path(f"/proc/{pid}").exists()
+        finally:
+            supervisor.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)

@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Connection, text
 from uuid_utils.compat import uuid7
 
+from domain import audit
 from domain.kernel import clock
 from domain.kernel.unit_of_work import UnitOfWork
 
@@ -129,7 +130,7 @@ def set_limit(work: UnitOfWork, customer_id: str, limit: Decimal, by: str) -> No
     )
     if not known:
         raise AccountError("There is no such customer.")
-    _audit(work, f"account limit {limit:.2f}", customer_id, by)
+    audit.note(work, by, f"account limit {limit:.2f}", f"customer {customer_id}")
 
 
 def pay(work: UnitOfWork, customer_id: str, amount: Decimal, by: str) -> None:
@@ -145,7 +146,7 @@ def pay(work: UnitOfWork, customer_id: str, amount: Decimal, by: str) -> None:
     row = {"customer_id": customer_id, "reason": "paid", "about": uuid7().hex, "amount": -amount, "at": clock.now()}
     work.insert("account_entries", [row])
     _add(work, [(customer_id, -amount)])
-    _audit(work, f"account paid {amount:.2f}", customer_id, by)
+    audit.note(work, by, f"account paid {amount:.2f}", f"customer {customer_id}")
 
 
 def entries(connection: Connection, customer_id: str, limit: int = 20) -> list[Entry]:
@@ -158,15 +159,6 @@ def entries(connection: Connection, customer_id: str, limit: int = 20) -> list[E
         {"customer": customer_id, "limit": limit},
     )
     return [Entry(*row) for row in rows]
-
-
-def _audit(work: UnitOfWork, action: str, customer_id: str, by: str) -> None:
-    work.run(
-        "INSERT INTO audit (who, action, reason) VALUES (:who, :action, :about)",
-        who=by,
-        action=action,
-        about=f"customer {customer_id}",
-    )
 
 
 def _add(work: UnitOfWork, amounts: Iterable[tuple[str, Decimal]]) -> None:

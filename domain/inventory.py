@@ -311,13 +311,15 @@ def waste(work: UnitOfWork, ingredient_id: str, quantity: int) -> Ingredient:
 
 
 def shelves(connection: Connection) -> list[Shelf]:
-    """Read what is in the store, by name."""
+    """Read what is in the store, by name; of what is retired only what is there still or on its way."""
     rows = connection.execute(
         text(
-            "SELECT i.id, i.name, i.unit, i.quantity, i.minimum_threshold, i.quantity < i.minimum_threshold AS low,"
+            "SELECT i.id, i.name, i.unit, i.quantity, i.minimum_threshold,"
+            " i.quantity < i.minimum_threshold AND NOT i.retired AS low,"
             " s.name AS supplier, p.id AS purchase_id, p.quantity AS purchased, p.ordered_at FROM ingredients i"
             " JOIN suppliers s ON s.id = i.supplier_id"
-            " LEFT JOIN purchases p ON p.ingredient_id = i.id AND p.state = 'open' ORDER BY i.name, i.id"
+            " LEFT JOIN purchases p ON p.ingredient_id = i.id AND p.state = 'open'"
+            " WHERE NOT i.retired OR i.quantity > 0 OR p.id IS NOT NULL ORDER BY i.name, i.id"
         )
     )
     return [Shelf(*row) for row in rows]

@@ -33,14 +33,19 @@ class Received:
 
 
 def order(work: UnitOfWork, low: Sequence[InventoryLow]) -> None:
-    """Buy what is low and not on its way. What is told late, and is low no longer, is not bought."""
+    """Buy what is low and not on its way. What is told late, and is low no longer, is not bought.
+
+    Nor is what is retired: it is no longer known to be low, so that it is told anew once it is brought back.
+    """
     because = {event.ingredient_id: event for event in low}
     work.locks("ingredients")
     wanted = work.run(
-        "SELECT id, quantity, low_until, supplier_id FROM ingredients"
+        "SELECT id, quantity, low_until, supplier_id, retired FROM ingredients"
         " WHERE id = ANY(:ids) AND low_until IS NOT NULL ORDER BY id FOR UPDATE",
         ids=sorted(because),
     ).all()
+    if retired := [row.id for row in wanted if row.retired]:
+        work.run("UPDATE ingredients SET low_until = NULL WHERE id = ANY(:ids)", ids=retired)
     work.locks("purchases")
     ordered = work.insert(
         "purchases",
@@ -52,6 +57,7 @@ def order(work: UnitOfWork, low: Sequence[InventoryLow]) -> None:
                 "ordered_at": clock.now(),
             }
             for row in wanted
+            if not row.retired
         ],
         "(ingredient_id) WHERE state = 'open' DO NOTHING",
         returning="id",

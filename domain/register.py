@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, create_model
 from sqlalchemy import Connection, text
 
+from domain import audit
 from domain.entry import Ask, Entry, asks, jsonable
 from domain.kernel.unit_of_work import UnitOfWork
 from domain.sheet import MAX_ID, slug
@@ -106,24 +107,23 @@ class Register:
             raise UnknownEntryError(f"There is no such {self.one}.")
         return found[0]
 
-    def add(self, work: UnitOfWork, entry: Any) -> Kept:
-        """Write down a new entry. Raises WrongEntryError or ConflictError."""
+    def add(self, work: UnitOfWork, entry: Any, by: str) -> Kept:
+        """Write down a new entry; the audit keeps by whom. Raises WrongEntryError or ConflictError."""
         alone(work)
         self._check(work, entry, None)
         values = self._new(work, entry) | self._values(work, entry)
         names = ", ".join(values)
         work.run(f"INSERT INTO {self.table} ({names}) VALUES ({', '.join(f':{name}' for name in values)})", **values)
         self._write_elsewhere(work, values["id"], entry)
+        self._note(work, by, "added", values["id"])
         return self.get(work.connection, str(values["id"]))
 
-    def change(self, work: UnitOfWork, entry_id: str, entry: Any, version: str) -> Kept:
-        """Write down an entry anew, as somebody changed it who had read this version.
+    def change(self, work: UnitOfWork, entry_id: str, entry: Any, version: str, by: str) -> Kept:
+        """Write down an entry anew, as somebody changed it who had read this version; the audit keeps by whom.
 
         Raises UnknownEntryError, WrongEntryError or ConflictError.
         """
-        kept = self._lock(work, entry_id)
-        if kept["version"] != version:
-            raise ConflictError("Somebody else changed this meanwhile: look at it again.", "version")
+        kept = self._lock(work, entry_id, version)
         self._check(work, entry, kept)
         values = self._values(work, entry)
         work.run(
@@ -132,16 +132,20 @@ class Register:
             **values,
         )
         self._write_elsewhere(work, kept["id"], entry)
+        self._note(work, by, "changed", kept["id"])
         return self.get(work.connection, entry_id)
 
-    def remove(self, work: UnitOfWork, entry_id: str) -> Kept:
+    def remove(self, work: UnitOfWork, entry_id: str, version: str | None, by: str) -> Kept:
         """Retire an entry: orders, stock and tours may speak of it. Gives what it is now.
+
+        With a version it is retired as it was read, without one whatever it says; the audit keeps by whom.
 
         Raises UnknownEntryError or ConflictError.
         """
-        kept = self._lock(work, entry_id)
+        kept = self._lock(work, entry_id, version)
         self._refuse_in_use(work, kept)
         work.run(f"UPDATE {self.table} SET retired = true WHERE id = :id", id=kept["id"])
+        self._note(work, by, "removed", kept["id"])
         return self.get(work.connection, entry_id)
 
     def _new(self, work: UnitOfWork, entry: Any) -> dict[str, Any]:
@@ -156,10 +160,16 @@ class Register:
     def _write_elsewhere(self, work: UnitOfWork, entry_id: Any, entry: Any) -> None:
         """Write the fields that are kept in other tables."""
 
-    def _lock(self, work: UnitOfWork, entry_id: str) -> Kept:
+    def _lock(self, work: UnitOfWork, entry_id: str, version: str | None) -> Kept:
         alone(work)
         work.run(f"SELECT id FROM {self.table} WHERE id = :id FOR UPDATE", id=self._key(entry_id))
-        return self.get(work.connection, entry_id)
+        kept = self.get(work.connection, entry_id)
+        if version is not None and kept["version"] != version:
+            raise ConflictError("Somebody else changed this meanwhile: look at it again.", "version")
+        return kept
+
+    def _note(self, work: UnitOfWork, by: str, how: str, entry_id: Any) -> None:
+        audit.note(work, by, f"entry {how}", f"{self.name}:{entry_id}")
 
     def _check(self, work: UnitOfWork, entry: Any, kept: Kept | None) -> None:
         """Refuse what cannot be beside the other entries."""

@@ -49,23 +49,23 @@ class Customers(Register):
         rest = f"WHERE t.id < :before ORDER BY {self.order} LIMIT :most"
         return self._read(connection, rest, before=self._key(after), most=self.most)
 
-    def add(self, work: UnitOfWork, entry: Any) -> Kept:
+    def add(self, work: UnitOfWork, entry: Any, by: str) -> Kept:
         """Write down somebody who is yet to order."""
         try:
-            return super().add(work, entry)
+            return super().add(work, entry, by)
         except IntegrityError:  # who ordered this moment is a customer too, and waits for nobody
             raise ConflictError(_NUMBER_TAKEN, "phone") from None
 
-    def change(self, work: UnitOfWork, entry_id: str, entry: Any, version: str) -> Kept:
+    def change(self, work: UnitOfWork, entry_id: str, entry: Any, version: str, by: str) -> Kept:
         """Correct a customer."""
         try:
-            return super().change(work, entry_id, entry, version)
+            return super().change(work, entry_id, entry, version, by)
         except IntegrityError:
             raise ConflictError(_NUMBER_TAKEN, "phone") from None
 
-    def remove(self, work: UnitOfWork, entry_id: str) -> Kept:
+    def remove(self, work: UnitOfWork, entry_id: str, version: str | None, by: str) -> Kept:
         """Forget somebody of whom nothing speaks."""
-        kept = self._lock(work, entry_id)
+        kept = self._lock(work, entry_id, version)
         try:
             gone = work.column(
                 "DELETE FROM customers c WHERE id = :id AND NOT ordered"
@@ -77,6 +77,7 @@ class Customers(Register):
             gone = []
         if not gone:
             raise ConflictError("Whoever has ordered, or has points or an account, stays: correct the entry instead.")
+        self._note(work, by, "removed", kept["id"])
         return kept
 
     def _new(self, work: UnitOfWork, entry: Any) -> dict[str, Any]:

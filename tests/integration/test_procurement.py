@@ -43,6 +43,11 @@ def told(shop: Shop) -> list[str]:
     ]
 
 
+def retire(shop: Shop, ingredient: str, *, retired: bool) -> None:
+    """Retire an ingredient that something needs, as an import would not; or bring it back."""
+    shop.execute("UPDATE ingredients SET retired = :retired WHERE id = :id", retired=retired, id=ingredient)
+
+
 def redeliver_lows(shop: Shop) -> None:
     """Have procurement get every InventoryLow once more, as if it had never had it."""
     shop.execute(
@@ -162,6 +167,24 @@ def test_staff_have_the_mail_sent_again_until_the_purchase_comes(shop: Shop) -> 
     shop.execute("UPDATE events SET recorded_at = recorded_at - interval '1 minute'")
     with pytest.raises(TooLateError), shop.database.begin("again") as work:
         messages.request_again(work, mail, "staff")
+
+
+def test_what_is_retired_is_not_bought_until_it_is_brought_back_and_counted(shop: Shop) -> None:
+    with shop.database.begin("count") as work:
+        inventory.count(work, "basil", 1)
+    retire(shop, "basil", retired=True)
+    shop.drain()
+    for quantity in (0, 1):
+        with shop.database.begin("count") as work:
+            inventory.count(work, "basil", quantity)
+        shop.drain()
+    assert shop.rows("SELECT 1 FROM purchases") == shop.rows("SELECT 1 FROM messages") == []
+    retire(shop, "basil", retired=False)
+    assert shop.value("SELECT low_until FROM ingredients WHERE id = 'basil'") is None, "or nobody would buy it again"
+    with shop.database.begin("count") as work:
+        inventory.count(work, "basil", 1)
+    shop.drain()
+    assert shop.rows("SELECT ingredient_id, state FROM purchases") == [("basil", "open")]
 
 
 def test_a_batch_of_low_ingredients_names_each_as_the_cause_of_its_purchase(shop: Shop) -> None:

@@ -19,7 +19,7 @@ def change(shop: Shop, register_name: str, entry: str, **changes: object) -> Kep
     with shop.database.begin("test") as work:
         read = register.get(work.connection, entry)
         wanted = register.change_of.model_validate({k: v for k, v in (read | changes).items() if k != "id"})
-        return register.change(work, entry, wanted, read["version"])
+        return register.change(work, entry, wanted, read["version"], "test")
 
 
 def test_what_is_renamed_repriced_and_retired_under_way_breaks_no_order_and_no_invariant(shop: Shop) -> None:

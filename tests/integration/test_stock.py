@@ -159,3 +159,19 @@ def test_a_pizza_that_there_is_not_is_refused_with_those_there_are(shop: Shop, h
     said = pizzeria("menu", how, "hawaii")
     assert said.exit_code == 2
     assert said.stderr.startswith("No pizza is called hawaii. There are margherita, marinara")
+
+
+def test_what_is_retired_leaves_the_shelves_once_it_is_gone_and_nothing_more_comes(shop: Shop) -> None:
+    def shelf() -> list[bool]:
+        with shop.database.read() as connection:
+            return [each.low for each in inventory.shelves(connection) if each.id == "basil"]
+
+    shop.execute("UPDATE ingredients SET retired = true, quantity = 1 WHERE id = 'basil'")
+    assert shelf() == [False], "what is there is counted and wasted still, and is no longer wanted"
+    shop.execute("UPDATE ingredients SET quantity = 0 WHERE id = 'basil'")
+    assert shelf() == []
+    shop.execute(
+        "INSERT INTO purchases (ingredient_id, supplier_id, quantity, ordered_at)"
+        " VALUES ('basil', 'ortofrutta', 900, now())"
+    )
+    assert shelf() == [False]

@@ -156,6 +156,12 @@ _KEY = {
     "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
     "description": "The same key with the same body gives the same answer; with another body, 422.",
 }
+_VERSION = {
+    "name": "version",
+    "in": "query",
+    "schema": {"type": "string"},
+    "description": "As it was read; if the entry was changed since, the answer is 409. Without it nobody asks.",
+}
 _REFUSALS = {
     "400": "The body is no JSON",
     "401": "Name or password of our staff is wrong",
@@ -238,6 +244,7 @@ def _registered(register: Register) -> dict[str, Any]:
     change = _operation(f"change{one}", f"Write a {register.one} down anew", "200", kept, "404", *changed)
     remove = _operation(f"remove{one}", register.removal, "200", kept, "401", "403", "404", "409", "429", "503")
     add["requestBody"] = {"required": True, "content": _json(one)}
+    remove["parameters"].append(_VERSION)
     change["requestBody"] = {"required": True, "content": _json(register.change_of.__name__)}
     for operation in (every, add, show, change, remove):
         operation["security"] = [{"staff": []}]

@@ -47,14 +47,23 @@ def register_list() -> Response:
 
 @blueprint.get("/lists/<register:register>")
 def register(register: Register) -> Response:
-    """Show a register's entries, retired ones last."""
-    with counter().database.read() as connection:
-        entries = register.read(connection)
-        choices = _choices(register, connection)
-    lines = [(entry, _summary(register, entry, choices)) for entry in entries]
-    return make_response(
-        render_template("staff/register.html", register=register, lines=lines, confirmation=Confirmation())
+    """Show a register's entries, retired ones last; where there are many, those after one of them."""
+    after = request.args.get("after", "")
+    try:
+        with counter().database.read() as connection:
+            entries = register.read(connection, after)
+            choices = _choices(register, connection)
+    except UnknownEntryError:
+        abort(404)
+    page = render_template(
+        "staff/register.html",
+        register=register,
+        lines=[(entry, _summary(register, entry, choices)) for entry in entries],
+        after=after,
+        older=entries[-1]["id"] if len(entries) == register.most else "",
+        confirmation=Confirmation(),
     )
+    return make_response(page)
 
 
 @blueprint.get("/new/<register:register>")
@@ -106,16 +115,16 @@ def _save(register: Register, kept: Kept | None) -> Response:
     if not Confirmation().validate():
         return _form(register, kept, typed, {"": "That did not reach us. Please press the button once more."})
     payload = {name: _read(ask, typed[name]) for name, ask in asks(register.entry).items()}
-    context = {"region": counter().settings.region}
+    context, by = {"region": counter().settings.region}, f"staff:{current_user.id}"
     try:
         if kept is None:
             entry: Any = register.entry.model_validate(payload, context=context)
-            done = counter().change(correlation_id(), lambda work: register.add(work, entry))
+            done = counter().change(correlation_id(), lambda work: register.add(work, entry, by))
         else:
             entry = register.change_of.model_validate(payload | {"version": kept["version"]}, context=context)
             entry_id = str(kept["id"])
             done = counter().change(
-                correlation_id(), lambda work: register.change(work, entry_id, entry, entry.version)
+                correlation_id(), lambda work: register.change(work, entry_id, entry, entry.version, by)
             )
     except ValidationError as error:
         return _form(register, kept, typed, explain(register.change_of, error))

@@ -104,6 +104,12 @@ def test_whoever_saves_what_another_has_changed_is_told_and_overwrites_nothing(s
     assert late.status_code == 409
     assert "Somebody else changed this meanwhile" in late.text and 'value="Luca"' in late.text
     assert site.rows("SELECT name FROM drivers WHERE id = 1") == [("Gino",)]
+    data = {"csrf_token": form["csrf_token"], "name": "Ada"}
+    assert client.post("/staff/new/drivers", data=data).status_code == 303
+    assert site.rows("SELECT who, action, reason FROM audit ORDER BY id") == [
+        ("staff:staff", "entry changed", "drivers:1"),
+        ("staff:staff", "entry added", "drivers:10001"),
+    ]
 
 
 def test_only_managers_get_the_forms(site: Site) -> None:
@@ -122,3 +128,24 @@ def test_only_managers_get_the_forms(site: Site) -> None:
 @pytest.mark.parametrize("path", ["lists/nothing", "lists/drivers/0", "lists/pizzas/%00", "new/nothing"])
 def test_what_is_not_there_is_404(site: Site, path: str) -> None:
     assert log_in(site).get(f"/staff/{path}").status_code == 404
+
+
+def test_the_newest_customers_lead_on_to_the_older_ones(site: Site) -> None:
+    site.run(
+        "INSERT INTO customers (id, phone, name, created_at)"
+        " SELECT lpad(n::text, 32, '0'), '+1202555' || lpad(n::text, 4, '0'), 'Guest ' || n, now()"
+        " FROM generate_series(1, 201) n"
+    )
+    client, path, counts = log_in(site), "/staff/lists/customers", []
+    while path:
+        page = client.get(path).text
+        counts.append(page.count('<li class="panel">'))
+        assert ("Newest" in page) == (len(counts) > 1)
+        path = "".join(re.findall(r'href="([^"]+)">Older<', page))
+    assert counts == [100, 100, 1]
+    site.run("DELETE FROM customers WHERE name = 'Guest 1'")
+    page = client.get(f"/staff/lists/customers?after={2:032}").text
+    assert "There are no older customers." in page and "Older<" not in page
+    assert client.get("/staff/lists/customers?after=x").status_code == 404
+    assert "Older<" not in client.get("/staff/lists/sizes").text
+    assert ">Customers</a>" in client.get(f"/staff/lists/customers/{2:032}").text, "not all of them"

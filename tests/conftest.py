@@ -28,6 +28,8 @@ TREE = Path(__file__).parents[1]
 
 for _name in [name for name in os.environ if name.startswith("PIZZERIA_")]:
     del os.environ[_name]  # what is set in somebody's shell is not for the tests
+# A shell that runs the tests in the background ignores Ctrl-C, and so would everything that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def until(condition: Callable[[], T], seconds: float = 30, what: str = "the condition") -> T:

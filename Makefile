@@ -49,7 +49,7 @@ secrets: ## makes up the passwords that docker-compose.yml wants, in the folder 
 	for name in postgres_password redis_password staff_password flower_password secret_key; do \
 	  od -An -N24 -tx1 /dev/urandom | tr -d ' \n' > $$name; done; \
 	printf 'postgresql://pizzeria:%s@postgres/pizzeria' "$$(cat postgres_password)" > database_url; \
-	printf 'redis://:%s@redis:6379/0' "$$(cat redis_password)" > broker_url; chmod 444 *
+	printf 'redis://:%s@redis:6379/0' "$$(cat redis_password)" > broker_url; chmod 444 *; mkdir -m 755 more
 	@echo 'The passwords are in secrets; the staff log in with that in secrets/staff_password.'
 
 # A folder is no reliable stamp (its time changes with its contents), so files inside are.

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from domain.events import OrderDelivered, OrderOutForDelivery, OrderReady
 from domain.kernel import clock
 from domain.kernel.unit_of_work import UnitOfWork
-from domain.orders import Order, Orders, get
+from domain.orders import Order, Orders, UntimelyError, get
 from domain.settings import MOST_DRIVERS, Settings
 
 ASK_AGAIN = timedelta(seconds=5)
@@ -71,7 +71,7 @@ def set_duty(work: UnitOfWork, driver_id: int, *, on_duty: bool) -> Driver:
     return found
 
 
-class NotOnItsWayError(Exception):
+class NotOnItsWayError(UntimelyError):
     """The order is not on its way, and is no pickup that is ready."""
 
 

@@ -8,11 +8,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from domain.delivery import Dispatch, NotOnItsWayError
+from domain.delivery import Dispatch
 from domain.integration import PREFIX
 from domain.kernel import clock
 from domain.kernel.unit_of_work import UnitOfWork
-from domain.kitchen import Kitchen, NotInTheOvenError
+from domain.kitchen import Kitchen
 from domain.orders import ID_PATTERN
 from domain.settings import Settings
 from domain.sources import OVEN, PARTNER, Source
@@ -51,14 +51,11 @@ WORDS: Mapping[str, tuple[str, type[Word]]] = {
 _FORGOTTEN = 10
 """So many old rows go when a new one comes."""
 
-UntimelyError = (NotInTheOvenError, NotOnItsWayError)
-"""What is told cannot be true now."""
-
 
 def receive(work: UnitOfWork, source: Source, event_id: str, word: Word, settings: Settings) -> bool:
     """Take a source's word; tells whether it is new: one that was taken before has no second effect.
 
-    Raises IdReusedError, NotInTheOvenError, NotOnItsWayError or UnknownOrderError; then nothing is kept.
+    Raises IdReusedError, UntimelyError or UnknownOrderError; then nothing is kept.
     """
     if not _is_new(work, source, event_id, word):
         return False

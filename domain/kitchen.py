@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 from domain.events import OrderCookingStarted, OrderPlaced, OrderReady, OvenLoadFired
 from domain.kernel import clock
 from domain.kernel.unit_of_work import UnitOfWork
-from domain.orders import Order, Orders
+from domain.orders import Order, Orders, UntimelyError
 from domain.settings import Settings
 
 LOAD_ORDERS = 100
@@ -33,7 +33,7 @@ PICKUP_INSTRUCTIONS = "Come to the counter and say your order's code; please col
 _KITCHEN_LOCK = 1
 
 
-class NotInTheOvenError(Exception):
+class NotInTheOvenError(UntimelyError):
     """There is no such pizza in the oven."""
 
 

@@ -49,6 +49,10 @@ class TooLateError(OrderError):
     """The order has gone too far for this change."""
 
 
+class UntimelyError(OrderError):
+    """What is told of an order cannot be true now."""
+
+
 REASON_CODES = frozenset({"customer", "staff", "unable", "sold_out", "card_declined", "card_unanswered"})
 """Why an order may be cancelled; only the staff's own words are told as they were typed, in whatever language."""
 

@@ -30,6 +30,8 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as SourceError
 
+from domain.written import AccountSid, Oven, Servers, Site, SnsTopic, Target, Topic
+
 PREFIX = "PIZZERIA_"
 
 MOST_DRIVERS = 10_000
@@ -39,7 +41,6 @@ Language = Literal["en", "it"]
 LANGUAGES: tuple[str, ...] = get_args(Language)
 """The languages in which customers are written to; the templates of each are in ``domain/templates``."""
 
-_TARGET = r"^[A-Za-z0-9._:-]{1,200}$"
 _SCHEMES = {"events_amqp_url": ("amqp", "amqps"), "events_redis_url": ("redis", "rediss", "unix")}
 _TWILIO = ("twilio_account_sid", "twilio_auth_token", "twilio_from")
 
@@ -72,7 +73,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
     flower_host: str = "127.0.0.1"
-    public_url: str | None = Field(None, pattern=r"^https?://[^/?#\s]+/?$")
+    public_url: Site | None = None
     flower_port: int = Field(5555, ge=1, le=65535)
     trusted_proxies: int = Field(0, ge=0, le=10)
     """How many proxies in front of the web may be believed: what they say of a caller's address, https and host."""
@@ -94,41 +95,39 @@ class Settings(BaseSettings):
     delivery: Literal["auto"] = "auto"
     stock: Literal["seeded", "ample"] = "seeded"
     rate_limits: Literal["on", "off"] = "on"
-    oven: str = Field("real", pattern=r"^(real|faulty(:[a-z-]+)?)$")
+    oven: Oven = "real"
 
     smtp_url: SecretStr = SecretStr("console")
     payment: Literal["sandbox", "stripe", "faulty"] = "sandbox"
-    stripe_url: str = Field("https://api.stripe.com", pattern=r"^https?://[^/?#\s]+/?$")
+    stripe_url: Site = "https://api.stripe.com"
     stripe_secret_key: SecretStr | None = None
     webhook_networks: str = ""
     """Networks, with commas between them, to which webhooks may be posted although they are private."""
     webhook_days: int = Field(5, ge=1, le=365)
     events_amqp_url: SecretStr | None = None
-    events_amqp_exchange: str = Field("mario-pizzeria", pattern=_TARGET)
+    events_amqp_exchange: Target = "mario-pizzeria"
     events_redis_url: SecretStr | None = None
-    events_redis_stream: str = Field("mario-pizzeria", pattern=_TARGET)
+    events_redis_stream: Target = "mario-pizzeria"
     events_redis_length: int = Field(100_000, ge=1, le=1_000_000_000)
     """About so many entries are kept in the stream; the oldest go."""
-    events_kafka_servers: str | None = Field(None, pattern=r"^[^\s,]+:\d{1,5}(,[^\s,]+:\d{1,5})*$")
-    events_kafka_topic: str = Field("mario-pizzeria", pattern=r"^[A-Za-z0-9._-]{1,249}$")
+    events_kafka_servers: Servers | None = None
+    events_kafka_topic: Topic = "mario-pizzeria"
     events_kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
     events_kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     events_kafka_user: str | None = None
     events_kafka_password: SecretStr | None = None
     events_kafka_ca: str | None = None
     """The certificate, in PEM, by which the servers are known, where the system does not know it."""
-    events_sns_topic: str | None = Field(
-        None, pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+(\.fifo)?$"
-    )
-    events_sns_url: str | None = Field(None, pattern=r"^https?://[^/?#\s]+/?$")
+    events_sns_topic: SnsTopic | None = None
+    events_sns_url: Site | None = None
     events_sns_key_id: str | None = None
     events_sns_key: SecretStr | None = None
     sms: Literal["console", "sandbox", "twilio", "faulty"] = "console"
     sms_per_number: int = Field(0, ge=0, le=1_000_000)
     sms_per_hour: int = Field(0, ge=0, le=1_000_000)
     """So many texts to one number, and in all, within any hour at the most; 0 for as many as there are."""
-    twilio_url: str = Field("https://api.twilio.com", pattern=r"^https?://[^/?#\s]+/?$")
-    twilio_account_sid: str | None = Field(None, pattern=r"^[A-Za-z0-9]+$")
+    twilio_url: Site = "https://api.twilio.com"
+    twilio_account_sid: AccountSid | None = None
     twilio_auth_token: SecretStr | None = None
     twilio_from: str | None = None
     """The shop's own number, or the sender's name where a country allows one."""

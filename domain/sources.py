@@ -1,8 +1,6 @@
 """Sources: the other systems that may tell us something, each with a secret of its own by which we know it."""
 
-import base64
 import re
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,6 +8,7 @@ from sqlalchemy import Connection, text
 
 from domain.kernel import clock
 from domain.kernel.unit_of_work import UnitOfWork
+from domain.secret import new_secret
 
 OVEN, PARTNER = "oven", "partner"
 KINDS = (OVEN, PARTNER)
@@ -43,11 +42,6 @@ def find(connection: Connection, name: str) -> Source | None:
     """Read a source, or give None where there is none of this name."""
     row = connection.execute(text(_SELECT + "WHERE name = :name"), {"name": name}).one_or_none()
     return Source(*row) if row else None
-
-
-def new_secret() -> str:
-    """Make up a secret as Standard Webhooks writes them."""
-    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def add(work: UnitOfWork, name: str, kind: str) -> Source:

@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from domain.kernel import clock
 from domain.kernel.unit_of_work import UnitOfWork
-from domain.sources import new_secret
+from domain.secret import new_secret
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 3600.0
 """Seconds for which an endpoint is left alone after one failure, and after many."""

@@ -28,7 +28,7 @@ COMMANDS = {
     "customers": "Find customers; their points and house accounts.",
     "messages": "List, show, send again or abort what customers and suppliers are told.",
     "dead": "List, show, retry or discard parked deliveries.",
-    "gateway": "Show or switch the mode of a gateway: sms, email, oven.",
+    "gateway": "Show or switch the mode of a gateway: sms, email, oven, payment.",
     "webhooks": "List, add, enable or remove the endpoints that integration events are posted to.",
     "sources": "List, add or remove the systems that may tell us something.",
     "describe": "Print the JSON Schema of every event, or check that it keeps to its contract.",

@@ -4,8 +4,10 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import get_args
 
 import click
+from pydantic import SecretStr
 
 from domain import integration
 from domain.events import catalogue
@@ -25,6 +27,15 @@ FIXED = frozenset(
     {"home", "host", "port", "flower_host", "flower_port", "database_url", "broker_url", "results_url", "bus"}
     | {"staff_password", "flower_password", "secret_key"}
 )
+FILES = frozenset(
+    {
+        name
+        for name, field in Settings.model_fields.items()
+        if SecretStr in (field.annotation, *get_args(field.annotation))
+    }
+    | {"events_kafka_ca"}
+)
+"""The settings that are better given as files: what is in the environment is there for `docker inspect` to show."""
 _MARK = "#: {}\n"
 _SERVICE = re.compile(r"^  ([\w-]+):", re.MULTILINE)
 
@@ -39,6 +50,7 @@ def compose(template: str, queues: Sequence[str], outside: Iterable[str], option
     if clash := sorted(taken & set(queues)):
         raise CannotRun(f"{', '.join(clash)}: another service of docker-compose.yml has this name; rename the handler.")
     names = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields if name not in FIXED]
+    names += [f"{PREFIX}{name.upper()}_FILE" for name in Settings.model_fields if name in FILES - FIXED]
     settings = "".join(f"  {name}: ${{{name}:-}}\n" for name in names)
     services = "\n".join(
         _worker(queue, calls_out=queue in set(outside), optional=queue in set(optional)) for queue in queues

@@ -6,6 +6,9 @@ from domain import logs, migrations, seed
 from domain.kernel.failpoint import FailPoint
 from domain.settings import settings
 
+ENDED = "No events go to"
+"""So begins the sentence that says whose settings are gone."""
+
 _UPGRADED = FailPoint("migrate.upgraded")
 _SEEDED = FailPoint("migrate.seeded")
 
@@ -23,7 +26,7 @@ def migrate() -> bool:
         seeded = seed.seed(connection, settings())
         _SEEDED.reach()
     if ended:
-        click.echo(f"No events go to {', '.join(ended)} any more; what still waited is parked.")
+        click.echo(f"{ENDED} {', '.join(ended)} any more; what still waited is parked.")
     return seeded
 
 

@@ -92,7 +92,7 @@ def command(number: int | None, rate: float | None, url: str | None, no_wait: bo
 
     With --day the N orders (600 unless told otherwise) come as on a Friday from 11:00 to 23:00, most at eight:
     pickups and deliveries, cash and cards, some of which are declined; some cancel. A driver falls ill, the oven is
-    out for 20 minutes, and so are text messages. The end are the shop's figures by the played clock, which must be
+    out for 20 minutes, and so are text messages. It ends with the shop's figures by the played clock, which must be
     what was placed to the cent, and the invariants of `pizzeria check`. It wants the settings of the shop that it
     is played in, where nobody else should order meanwhile. At --speed 60 an hour takes a minute: for 600 orders
     start the pizzeria with PIZZERIA_BAKE_SECONDS=8 PIZZERIA_DRIVE_SECONDS=15 PIZZERIA_OVEN_CAPACITY=30

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from domain.settings import Settings, settings
 from tasks.cli import CannotRun
+from tasks.cli.migrate import ENDED
 from tasks.cli.programs import address, copied, pizzeria, readiness, workers
 from tasks.cli.services import check_reachable, last_line, only_one, start_servers
 from tasks.cli.supervisor import Program, Supervisor
@@ -79,10 +80,14 @@ def _programs(shop: Settings, home: Path, scale: dict[str, int]) -> list[Program
     return programs
 
 
-def _migrate(home: Path, supervisor: Supervisor) -> None:
+def _migrate(home: Path, supervisor: Supervisor) -> list[str]:
+    """Migrate, and give what a person should know of it. Raises CannotRun."""
     migrate = copied(home, "migrate", "migrate")
+    old = migrate.log.read_text(errors="replace") if migrate.log.exists() else ""
     if supervisor.run_once(migrate):
         raise CannotRun(f"The database could not be migrated: {last_line(migrate.log)}")
+    said = migrate.log.read_text(errors="replace").removeprefix(old)
+    return [line for line in said.splitlines() if line.startswith(ENDED)]
 
 
 def _wait_until_ready(checks: dict[str, Callable[[], bool]], supervisor: Supervisor, logs: Path) -> None:
@@ -148,7 +153,8 @@ def _open(
     console.print("Database and broker accept.")
     programs = _programs(shop, home, scale)
     console.print("Migrating the database…")
-    _migrate(home, supervisor)
+    for sentence in _migrate(home, supervisor):
+        console.print(sentence, soft_wrap=True)
     console.print("The database is up to date.")
     console.print(f"Starting {len(programs)} processes; their logs are in {home / 'log'}.", soft_wrap=True)
     supervisor.start(programs)

@@ -5,7 +5,7 @@ The headers are those of the CloudEvents AMQP binding, so that who reads by AMQP
 
 from functools import cache
 
-from amqp.exceptions import AccessRefused, AMQPError, MessageNacked, NotAllowed, NotFound, PreconditionFailed
+from amqp.exceptions import AccessRefused, AMQPError, MessageNacked, NotAllowed, PreconditionFailed
 from kombu import Connection, Exchange, Producer
 from kombu.exceptions import KombuError
 
@@ -17,7 +17,7 @@ from tasks.gateways import envelope
 from tasks.gateways.target import CONNECT_SECONDS, AwayError
 
 _PERSISTENT = 2
-_REFUSALS = (AccessRefused, NotAllowed, NotFound, PreconditionFailed)
+_REFUSALS = (AccessRefused, NotAllowed, PreconditionFailed)
 
 
 @cache

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from tasks.cli import COMMANDS, main
+from tasks.cli.gateway import MODES
 from tests.acceptance.conftest import Said, Shop
 from tests.conftest import until
 
@@ -67,6 +68,10 @@ def test_every_command_explains_itself(closed: Shop) -> None:
         assert (said.exit_code, said.stderr) == (0, "")
         assert said.stdout.startswith("Usage: "), said.stdout
         assert len(said.stdout.splitlines()) > 3, f"{name} says nothing about itself"
+
+
+def test_the_help_names_every_gateway() -> None:
+    assert COMMANDS["gateway"].endswith(f": {', '.join(MODES)}.")
 
 
 @pytest.mark.parametrize("words", NEED_A_DATABASE, ids=lambda words: words[0])

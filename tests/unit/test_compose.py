@@ -127,6 +127,8 @@ def test_every_setting_can_be_given_unless_compose_decides_it(document: dict[str
     for name in Settings.model_fields.keys() - generate.FIXED:
         variable = f"{PREFIX}{name.upper()}"
         assert environment[variable] == f"${{{variable}:-}}"
+    mine = [f"{PREFIX}{name}_FILE" for name in ("EVENTS_KAFKA_CA", "EVENTS_AMQP_URL", "EVENTS_SNS_KEY", "SMTP_URL")]
+    assert [environment[variable] for variable in mine] == [f"${{{variable}:-}}" for variable in mine]
 
 
 def test_secrets_are_files_and_no_password_is_written_down(document: dict[str, Any], services: Services) -> None:
@@ -136,15 +138,21 @@ def test_secrets_are_files_and_no_password_is_written_down(document: dict[str, A
     assert wanted == set(declared)
     for service in services.values():
         for variable, value in service["environment"].items() if "environment" in service else ():
-            if variable.endswith("_FILE") and variable != READY_FILE:
+            if variable.endswith("_FILE") and variable != READY_FILE and value != f"${{{variable}:-}}":
                 assert value.removeprefix("/run/secrets/") in service["secrets"]
+
+
+def test_every_process_of_ours_may_read_the_secrets_that_are_put_beside(services: Services) -> None:
+    for name in services.keys() - SERVERS:
+        assert services[name]["volumes"] == ["./secrets/more:/run/more:ro"], name
 
 
 def test_make_secrets_makes_every_secret_for_its_owner_alone(document: dict[str, Any], tmp_path: Path) -> None:
     make = ["make", f"--makefile={ROOT / 'Makefile'}", f"--directory={tmp_path}", "secrets"]
     assert subprocess.run(make, capture_output=True).returncode == 0
     folder = tmp_path / "secrets"
-    assert {path.name for path in folder.iterdir()} == {*document["secrets"], ".gitignore"}
+    assert {path.name for path in folder.iterdir()} == {*document["secrets"], "more", ".gitignore"}
+    assert stat.S_IMODE((folder / "more").stat().st_mode) == 0o755, "the user in the containers reads what is put there"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     password = (folder / "redis_password").read_text()
     assert len(password) == 48

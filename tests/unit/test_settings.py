@@ -40,13 +40,20 @@ def test_a_pizzeria_without_settings_is_embedded_and_local(monkeypatch: pytest.M
         ("KITCHEN", "robot"),
         ("TRUSTED_PROXIES", "-1"),
         ("OVEN", "faulty:UPPER"),
+        ("OVEN", "faulty:"),
+        ("PUBLIC_URL", "https://shop.example/path"),
+        ("STRIPE_URL", "stripe.example"),
+        ("TWILIO_URL", "ftp://twilio.example"),
+        ("TWILIO_ACCOUNT_SID", "AC 1"),
         ("EVENTS_AMQP_URL", "redis://host"),
         ("EVENTS_AMQP_URL", "amqp://host:port"),
         ("EVENTS_AMQP_EXCHANGE", "two words"),
+        ("EVENTS_REDIS_STREAM", "x" * 201),
         ("EVENTS_REDIS_URL", "redis://"),
         ("EVENTS_REDIS_LENGTH", "0"),
         ("EVENTS_KAFKA_SERVERS", "kafka"),
         ("EVENTS_KAFKA_SERVERS", "kafka:9092, other:9092"),
+        ("EVENTS_KAFKA_SERVERS", "kafka:٩٠٩٢"),
         ("EVENTS_KAFKA_TOPIC", "a/b"),
         ("EVENTS_KAFKA_SECURITY", "tls"),
         ("EVENTS_SNS_TOPIC", "arn:aws:sqs:eu-west-1:123456789012:t"),
@@ -58,6 +65,7 @@ def test_a_wrong_setting_is_named_in_one_sentence(name: str, value: str, monkeyp
     with pytest.raises(SettingsError, match=f"PIZZERIA_{name}: ") as problem:
         settings()
     assert "\n" not in str(problem.value)
+    assert "pattern" not in str(problem.value), "nobody has to read a regular expression"
 
 
 @pytest.mark.parametrize(
@@ -104,6 +112,14 @@ def test_a_secret_is_read_from_the_file_that_its_variable_names(home: Path, monk
     (home / "given").write_text("four-seasons\n")
     monkeypatch.setenv("PIZZERIA_STAFF_PASSWORD_FILE", str(home / "given"))
     assert settings().secret("staff_password") == "four-seasons"
+
+
+def test_an_empty_variable_leaves_it_to_its_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "given").write_text("-----BEGIN CERTIFICATE-----\n")
+    monkeypatch.setenv("PIZZERIA_EVENTS_KAFKA_CA", "")
+    monkeypatch.setenv("PIZZERIA_EVENTS_KAFKA_CA_FILE", str(home / "given"))
+    monkeypatch.setenv("PIZZERIA_EVENTS_SNS_KEY_FILE", "")
+    assert (settings().events_kafka_ca, settings().events_sns_key) == ("-----BEGIN CERTIFICATE-----", None)
 
 
 def test_a_variable_wins_over_its_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ from flask import Response, jsonify
 from pydantic import ValidationError
 
 from domain import inbox, sources
-from domain.inbox import WORDS, IdReusedError, UntimelyError, Word
+from domain.inbox import WORDS, IdReusedError, Word
+from domain.orders import UntimelyError
 from domain.sources import Source
 from web.api import blueprint, cloud_event
 from web.api.body import UnreadableError

@@ -101,6 +101,22 @@ def test_what_a_rabbitmq_has_not_confirmed_is_published_again(
     assert len(listener.got()) >= 2
 
 
+def test_an_exchange_that_somebody_deleted_is_declared_again_and_costs_no_event(
+    publish_to: Callable[..., Shop], rabbitmq: RabbitMQ
+) -> None:
+    name = f"topic-{uuid4().hex}"
+    shop = publish_to(amqp_url=rabbitmq.url, amqp_exchange=name)
+    shop.order()
+    until(lambda: again(shop, "exchange") == {"done"}, 20, "the first order's")
+    with Connection(rabbitmq.url) as connection:
+        topic = Exchange(name)(connection.channel())
+        topic.delete()
+        shop.order()
+        until(lambda: again(shop, "exchange") != {"pending", "done"}, 20, "the second order's")
+        assert {row.state for row in shop.deliveries("exchange")} == {"done"}
+        topic.declare(passive=True)
+
+
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [("other", "ACCESS_REFUSED"), ("kind", "PRECONDITION_FAILED")],

@@ -1,13 +1,17 @@
 """What all targets have in common: who gets events at all, and how often one that is away is asked."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from domain import integration, webhooks
-from domain.settings import SettingsError
+from domain.settings import PREFIX, SettingsError
 from tasks.bus import subscriptions
 from tasks.cli.webhooks import HANDLER
 from tasks.gateways import target
@@ -76,6 +80,34 @@ def test_a_shell_without_the_setting_silences_nobody_but_a_migration_without_it_
     with shop.database.engine.begin() as connection:
         assert subscriptions.write(connection, registry()) == ["stream"]
     assert {row.handler for row in shop.rows("SELECT handler FROM subscriptions")} == told - {"stream"}
+
+
+OPENS_TWICE = """
+import sys
+from pathlib import Path
+from tasks.cli.supervisor import Supervisor
+from tasks.cli.up import _migrate
+
+with Supervisor(lambda said: None) as supervisor:
+    for _ in range(2):
+        print(_migrate(Path(sys.argv[1]), supervisor))
+"""
+
+
+def test_who_opens_a_shop_without_the_setting_is_told_whose_events_end_with_it(
+    publish_to: Callable[..., Shop], broker_url: str, tmp_path: Path
+) -> None:
+    shop = publish_to(redis_url=broker_url)
+    (tmp_path / "log").mkdir()
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    said = subprocess.run(
+        [sys.executable, "-c", OPENS_TWICE, str(tmp_path)],
+        env=clean | {"PIZZERIA_DATABASE_URL": shop.url, "PIZZERIA_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout == "['No events go to stream any more; what still waited is parked.']\n[]\n", said.stderr
 
 
 def test_what_has_no_target_is_not_in_use(publish_to: Callable[..., Shop], broker_url: str) -> None:

@@ -86,6 +86,8 @@ def price(lines: Sequence[Line], menu: Menu) -> tuple[OrderItem, ...]:
                 unit_price=pizza.prices[line.size] + extras,
                 toppings=line.toppings,
                 note=line.note,
+                size_name=menu.sizes[line.size].name,
+                topping_names=tuple(menu.toppings[topping].name for topping in line.toppings),
             )
         )
     if problems:

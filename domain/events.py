@@ -24,6 +24,8 @@ class OrderItem(msgspec.Struct, frozen=True, kw_only=True):
     unit_price: Decimal
     toppings: tuple[str, ...] = ()
     note: str | None = None
+    size_name: str | None = None
+    topping_names: tuple[str, ...] | None = None
 
 
 class MissingIngredient(msgspec.Struct, frozen=True, kw_only=True):

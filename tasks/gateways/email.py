@@ -23,6 +23,7 @@ MOST_SAID = 200
 
 _ENHANCED = re.compile(rb"[245]\.\d{1,3}\.\d{1,3}\b")
 _OURS = frozenset({530, 534, 535, 538})  # we are not logged in, or not as the server wants it
+_TOO_MUCH = 552  # the mail is too large, or the mailbox too full for it
 _OUR_FAULT = ("5.3.", "5.7.8", "5.7.9", "5.7.11")
 
 logger = structlog.get_logger(__name__)
@@ -98,14 +99,14 @@ def judge(code: int, said: bytes) -> Exception:
     """Tell a refusal for good from one that may pass, by the server's own codes.
 
     The first digit of the enhanced code (RFC 3463) decides where there is one: a 550 with 4.7.1 is a 4. What is
-    wrong with our login, our sender or the server (530, 535, and 5.3.x, 5.7.8 and the like) is nothing that a mail is
-    to blame for: it is tried again, and parked in the end.
+    wrong with our login or the server (530, 535, and 5.3.x, 5.7.8 and the like) is nothing that a mail is to blame for:
+    it is tried again, and parked in the end.
     """
     found = _ENHANCED.match(said)
     enhanced = found[0].decode() if found else ""
     told = f"{code} {enhanced}".strip()
     is_permanent = enhanced[0] == "5" if enhanced else code >= 500
-    if is_permanent and code not in _OURS and not enhanced.startswith(_OUR_FAULT):
+    if is_permanent and (code == _TOO_MUCH or (code not in _OURS and not enhanced.startswith(_OUR_FAULT))):
         return Permanent(f"The mail server refused the mail with {told}.")
     return MailUnavailableError(f"The mail server put the mail off with {told}.")
 
@@ -113,5 +114,7 @@ def judge(code: int, said: bytes) -> Exception:
 def _judge(refused: smtplib.SMTPException) -> Exception:
     if isinstance(refused, smtplib.SMTPRecipientsRefused):
         return judge(*next(iter(refused.recipients.values())))
-    said = getattr(refused, "smtp_error", b"")
-    return judge(getattr(refused, "smtp_code", 400), said if isinstance(said, bytes) else str(said).encode())
+    code, said = getattr(refused, "smtp_code", 400), getattr(refused, "smtp_error", b"")
+    if isinstance(refused, smtplib.SMTPSenderRefused) and code != _TOO_MUCH:  # every mail has the same sender
+        return MailUnavailableError(f"The mail server refuses our sender with {code}.")
+    return judge(code, said if isinstance(said, bytes) else str(said).encode())

@@ -12,6 +12,7 @@ from domain import history
 from domain.events import catalogue
 from domain.kernel.event import Event
 from domain.orders import TRANSITIONS
+from tests.contract.stored import without_later_fields
 
 pytestmark = pytest.mark.unit
 
@@ -40,7 +41,8 @@ def test_the_slice_holds_every_step_an_order_takes_and_an_event_of_the_first_ver
 def test_the_slice_of_the_log_rehydrates_to_the_stored_orders_twice_alike() -> None:
     once, twice = rehydrate(), rehydrate()
     assert once == twice
-    assert json.loads(msgspec.json.encode(once)) == sorted(ORDERS, key=lambda order: str(order["id"]))
+    stored = sorted(ORDERS, key=lambda order: str(order["id"]))
+    assert without_later_fields(json.loads(msgspec.json.encode(once)), stored) == stored
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from pydantic import SecretStr
 from domain.messages import Message
 from domain.settings import settings
 from tasks.bus.retry import Permanent
-from tasks.cli.embedded import free_port
 from tasks.gateways import email
 from tasks.gateways.email import MailUnavailableError
+from tests.conftest import free_port
 
 pytestmark = pytest.mark.unit
 
@@ -19,10 +19,15 @@ MAIL = Message("e:email", "email", "OrderPlaced", "o", "c", "ada@example.com", "
 
 
 class Server:
-    """Answers RCPT and DATA with what it is told to."""
+    """Answers MAIL, RCPT and DATA with what it is told to."""
 
+    mail = "250 OK"
     rcpt = "250 OK"
     data = "250 2.0.0 Ok: queued as 4F2"
+
+    async def handle_MAIL(self, _server: object, _session: object, envelope: object, by: str, _options: object) -> str:  # noqa: N802
+        envelope.mail_from = by  # type: ignore[attr-defined]
+        return self.mail
 
     async def handle_RCPT(self, _server: object, _session: object, envelope: object, to: str, _options: object) -> str:  # noqa: N802
         envelope.rcpt_tos.append(to)  # type: ignore[attr-defined]
@@ -69,6 +74,7 @@ def test_what_the_server_said_when_it_took_the_mail_is_the_answer(server: Server
         ("451 5.1.1 For good, says who knows better", Permanent, "451 5.1.1"),
         ("550 5.3.0 Our disk", MailUnavailableError, "550 5.3.0"),
         ("530 5.7.0 Who are you?", MailUnavailableError, "530 5.7.0"),
+        ("552 5.3.4 Too large for us", Permanent, "552 5.3.4"),
     ],
 )
 def test_a_refusal_is_judged_by_the_servers_own_codes(
@@ -79,6 +85,25 @@ def test_a_refusal_is_judged_by_the_servers_own_codes(
         email.send(MAIL, "e:email")
     assert str(refused.value).endswith(f"with {told}.")
     assert "ada@example.com" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("550 5.7.1 Sender address rejected", MailUnavailableError),
+        ("553 Not yours", MailUnavailableError),
+        ("451 4.7.1 Later", MailUnavailableError),
+        ("552 5.3.4 Too large", Permanent),
+        ("552 Too large", Permanent),
+    ],
+)
+def test_a_server_that_refuses_the_sender_of_every_mail_is_tried_again(
+    server: Server, said: str, kind: type[Exception]
+) -> None:
+    server.mail = said
+    with pytest.raises(kind, match=said[:3]) as refused:
+        email.send(MAIL, "e:email")
+    assert "marios.example" not in str(refused.value)
 
 
 def test_a_server_that_is_away_is_tried_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,8 +141,29 @@ def test_who_reads_italian_is_confirmed_in_italian_in_the_shops_money_and_time()
     subject, body = ENGLISH.mail(placed(language="it", payment="card"))
     assert subject == "Ordine 5F0C2E confermato"
     assert "  2 x Diavola, grande, con olives  27,00 €\n  1 x Marinara, xl  9,00 €\n" in body
-    assert "Totale: 1.036,00 €, con carta." in body
+    assert "Totale: 1.036,00 €, da pagare con carta.\nOrario previsto: 18:05.\n" in body
     assert body.startswith("Ciao Ada,\n") and body.endswith("Consegna a: Via Roma 1\n\nPizzeria da Mario")
+
+
+def test_sizes_and_toppings_are_told_by_their_names_and_those_of_an_older_order_by_what_is_known() -> None:
+    item = OrderItem(
+        pizza="diavola",
+        name="Diavola",
+        size="xl",
+        quantity=1,
+        unit_price=Decimal(9),
+        toppings=("extra-cheese", "olives"),
+    )
+    named = msgspec.structs.replace(item, size_name="Family", topping_names=("Extra cheese", "Black olives"))
+    assert "1 x Diavola, family, with extra cheese, black olives  €9.00" in ENGLISH.mail(placed(items=(named,)))[1]
+    assert "1 x Diavola, family, con extra cheese, black olives  9,00" in ITALIAN.mail(placed(items=(named,)))[1]
+    assert "1 x Diavola, xl, with extra-cheese, olives  €9.00" in ENGLISH.mail(placed(items=(item,)))[1]
+
+
+def test_who_collects_a_pizza_in_italian_is_told_of_the_counter_and_of_no_delivery() -> None:
+    assert "Ritiro al banco." in ITALIAN.mail(placed(fulfilment="pickup"))[1]
+    told = OrderDelivered(**CONTACT, fulfilment="pickup", delivered_at=AT)
+    assert ITALIAN.sms(told) == "L'ordine 5F0C2E è stato ritirato. Buon appetito!"
 
 
 def test_what_a_customer_wrote_is_text_and_no_template_and_stays_out_of_the_subject() -> None:
@@ -171,6 +192,7 @@ def test_every_reason_for_a_cancellation_is_told_in_every_language_of_its_own_wo
     assert "(basilico, olive)" in ENGLISH.sms(
         cancelled(reason_code="sold_out", missing_ingredients=("basilico", "olive"), language="it")
     )
+    assert "annullato, come hai chiesto. Non paghi" in ENGLISH.sms(cancelled(reason_code="customer", language="it"))
     for why in (None, "staff"):  # an old event, or words that somebody typed
         assert "annullato: Too far away. Non paghi nulla." in ENGLISH.sms(cancelled(reason_code=why, language="it"))
 
@@ -179,4 +201,7 @@ def test_a_supplier_is_written_to_in_the_shops_language() -> None:
     assert ENGLISH.purchase(purchase())[0] == "Purchase 7: 3,600 g of basil"
     assert "within 2 days" in ENGLISH.purchase(purchase())[1]
     assert "within 1 day." in ENGLISH.purchase(purchase(lead_days=1))[1]
-    assert ITALIAN.purchase(purchase())[0] == "Acquisto 7: 3.600 g di basil"
+    assert "as always today." in ENGLISH.purchase(purchase(lead_days=0))[1]
+    assert "come sempre in giornata.\nIl nostro numero d'ordine è 7." in ITALIAN.purchase(purchase(lead_days=0))[1]
+    assert "come sempre entro 1 giorno." in ITALIAN.purchase(purchase(lead_days=1))[1]
+    assert ITALIAN.purchase(purchase())[0] == "Ordine n. 7: 3.600 g di basil"

@@ -1,9 +1,11 @@
 """Caps on text messages: so many to one number and so many in all, within any hour.
 
 Whoever is about to send takes a slot for each text, under one advisory lock and in the transaction that claims them, so
-workers side by side never take more than there are. A retry keeps the slot of its key; a slot is free after an hour.
+workers side by side never take more than there are. A retry keeps the slot of its key, which is then as new; a slot is
+free after an hour. Of a number only a digest is kept, and no longer than its slot.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
@@ -33,36 +35,49 @@ def beyond(connection: Connection, wishes: Sequence[Wish], settings: Settings) -
     """
     if not wishes or not (settings.sms_per_number or settings.sms_per_hour):
         return {}
-    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('caps of texts'))"))
+    connection.execute(_LOCK)
     now = clock.now()
-    connection.execute(text("DELETE FROM sms_slots WHERE at <= :since"), {"since": now - WINDOW})
-    has_slot = set(
-        connection.execute(
-            text("SELECT key FROM sms_slots WHERE key = ANY(:keys)"), {"keys": [wish.key for wish in wishes]}
-        ).scalars()
-    )
+    connection.execute(_FORGET, {"since": now - WINDOW})
+    has_slot = set(connection.execute(_KEEP, {"keys": [wish.key for wish in wishes], "now": now}).scalars())
     taken = _taken(connection, wishes, settings)
     granted: list[Wish] = []
     refused: dict[str, str] = {}
     for wish in wishes:
         if wish.key in has_slot:
             continue
-        if settings.sms_per_number and taken[wish.recipient] >= settings.sms_per_number:
-            refused[wish.key] = f"{OVER}{settings.sms_per_number} texts to one number within an hour"
+        if settings.sms_per_number and taken[_digest(wish.recipient)] >= settings.sms_per_number:
+            refused[wish.key] = f"{OVER}{_texts(settings.sms_per_number)} to one number within an hour"
         elif settings.sms_per_hour and taken[_ALL] >= settings.sms_per_hour:
-            refused[wish.key] = f"{OVER}{settings.sms_per_hour} texts within an hour"
+            refused[wish.key] = f"{OVER}{_texts(settings.sms_per_hour)} within an hour"
         else:
             granted.append(wish)
-            taken.update([wish.recipient, _ALL])
+            taken.update([_digest(wish.recipient), _ALL])
     if granted:
         connection.execute(
             text("INSERT INTO sms_slots (key, recipient, at) VALUES (:key, :recipient, :at)"),
-            [{"key": wish.key, "recipient": wish.recipient, "at": now} for wish in granted],
+            [{"key": wish.key, "recipient": _digest(wish.recipient), "at": now} for wish in granted],
         )
     return refused
 
 
+def forget(connection: Connection) -> None:
+    """Let go of what is over, also where nobody wishes to send any more."""
+    connection.execute(_LOCK)
+    connection.execute(_FORGET, {"since": clock.now() - WINDOW})
+
+
 _ALL = ""
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtext('caps of texts'))")
+_FORGET = text("DELETE FROM sms_slots WHERE at <= :since")
+_KEEP = text("UPDATE sms_slots SET at = :now WHERE key = ANY(:keys) RETURNING key")
+
+
+def _texts(number: int) -> str:
+    return "1 text" if number == 1 else f"{number} texts"
+
+
+def _digest(number: str) -> str:
+    return hashlib.blake2b(number.encode(), digest_size=16).hexdigest()
 
 
 def _taken(connection: Connection, wishes: Sequence[Wish], settings: Settings) -> Counter[str]:
@@ -71,7 +86,7 @@ def _taken(connection: Connection, wishes: Sequence[Wish], settings: Settings) -
     if settings.sms_per_number:
         rows = connection.execute(
             text("SELECT recipient, count(*) FROM sms_slots WHERE recipient = ANY(:numbers) GROUP BY recipient"),
-            {"numbers": sorted({wish.recipient for wish in wishes})},
+            {"numbers": sorted({_digest(wish.recipient) for wish in wishes})},
         )
         taken.update({row.recipient: row.count for row in rows})
     if settings.sms_per_hour:

@@ -18,13 +18,16 @@ from domain.kernel.unit_of_work import UnitOfWork
 
 AGAIN_SECONDS = 30
 
-# What a message is about → the states of its order that make it pointless, once the order has been so for this long.
-# The ready notice has a second way, by mail, which a delivery that is quicker than the retries must not cut off.
-OVERTAKEN_BY: Mapping[str, tuple[frozenset[str], timedelta]] = {
-    OrderPlaced.__name__: (frozenset({"ready", "out_for_delivery", "delivered", "cancelled"}), timedelta()),
-    OrderReady.__name__: (frozenset({"delivered"}), timedelta(minutes=1)),
-    OrderOutForDelivery.__name__: (frozenset({"delivered"}), timedelta()),
+# What a message is about → the states of its order that make it pointless.
+OVERTAKEN_BY: Mapping[str, frozenset[str]] = {
+    OrderPlaced.__name__: frozenset({"ready", "out_for_delivery", "delivered", "cancelled"}),
+    OrderReady.__name__: frozenset({"out_for_delivery", "delivered"}),
+    OrderOutForDelivery.__name__: frozenset({"delivered"}),
 }
+
+SECOND_WAY = timedelta(minutes=1)
+"""For so long after its delivery an order's ready notice goes out by mail all the same, where the text has failed:
+a delivery that is quicker than the retries must not cut it off."""
 
 
 class MessageError(Exception):
@@ -85,17 +88,21 @@ class MessageRow:
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A message that is about to go out: its key, what it is about, and which order."""
+    """A message that is about to go out: its key, what it is about, and which order.
+
+    ``second_way``: it goes out by mail because the text has failed.
+    """
 
     key: str
     about: str
     order_id: str | None
+    second_way: bool = False
 
 
 _STANDS = text("""
-SELECT d.key, d.about, m.answer, m.state = 'aborted' AS is_aborted, o.status,
+SELECT d.key, d.about, d.second_way, m.answer, m.state = 'aborted' AS is_aborted, o.status,
     coalesce(o.cancelled_at, o.delivered_at, o.out_for_delivery_at, o.ready_at) AS since
-FROM json_to_recordset(CAST(:due AS json)) AS d (key text, about text, order_id text)
+FROM json_to_recordset(CAST(:due AS json)) AS d (key text, about text, order_id text, second_way bool)
 LEFT JOIN messages m ON m.key = d.key LEFT JOIN orders o ON o.id = d.order_id
 """)
 
@@ -109,10 +116,16 @@ def needless(connection: Connection, due: Sequence[Due]) -> dict[str, str]:
 
 
 def _overtaken(row: Any) -> str | None:
-    states, patience = OVERTAKEN_BY.get(row.about, (frozenset(), timedelta()))
-    if row.status in states and clock.now() - row.since >= patience:
-        return f"overtaken by {row.status}"
-    return None
+    if not is_overtaken(row.about, row.status):
+        return None
+    if row.second_way and (row.status != "delivered" or clock.now() - row.since < SECOND_WAY):
+        return None
+    return f"overtaken by {row.status}"
+
+
+def is_overtaken(about: str, status: str | None) -> bool:
+    """Tell whether an order in this state has made a message pointless."""
+    return status in OVERTAKEN_BY.get(about, frozenset())
 
 
 _AGAIN = """(key) DO UPDATE SET state = excluded.state, attempts = excluded.attempts, answer = excluded.answer,
@@ -136,6 +149,13 @@ def write_down(work: UnitOfWork, outcomes: Sequence[tuple[Message, str, int, str
     work.insert("messages", rows, _AGAIN)
 
 
+def tried_in_vain(work: UnitOfWork, keys: Sequence[str]) -> set[str]:
+    """Tell which of these messages wait for another try after one that failed."""
+    if not keys:
+        return set()
+    return set(work.column("SELECT key FROM messages WHERE key = ANY(:keys) AND state = 'queued'", keys=keys))
+
+
 def given_up(work: UnitOfWork, keys: Iterable[str]) -> set[str]:
     """Tell which of these messages were given up before, and told in another way then."""
     streams = [f"{MessageFailed.stream}-{key}" for key in keys]
@@ -151,11 +171,19 @@ def request_again(work: UnitOfWork, key: str, requested_by: str) -> str | None:
     """Have a message sent once more, as a message of its own; gives its order's id, if it is about one.
 
     Raises UnknownMessageError, TooSoonError where it was asked for a moment ago (a double click is one wish), or
-    TooLateError for one about a purchase that has come.
+    TooLateError for one that its order has overtaken, or about a purchase that has come.
     """
-    row = work.run("SELECT * FROM messages WHERE key = :key FOR UPDATE", key=key).one_or_none()
+    row = work.run(
+        "SELECT m.*, o.status FROM messages m LEFT JOIN orders o ON o.id = m.order_id WHERE m.key = :key"
+        " FOR UPDATE OF m",
+        key=key,
+    ).one_or_none()
     if row is None:
         raise UnknownMessageError("There is no such message.")
+    if is_overtaken(row.about, row.status):
+        raise TooLateError(
+            f"Its order is {row.status.replace('_', ' ')} by now: the message has nothing to tell any more."
+        )
     _refuse_at_once(work, MessageRequeued if row.purchase_id is None else SupplierReminded, row.purchase_id or key)
     if row.purchase_id is not None:
         _remind(work, row.purchase_id, requested_by)
@@ -249,6 +277,8 @@ def recent(
     """Read the newest messages; of one order, or in one state, if one is given."""
     wanted = {"order_id": order_id, "state": state}
     which = " AND ".join(f"{name} = :{name}" for name, value in wanted.items() if value is not None)
+    if state not in {None, "sent"}:
+        which += " AND state <> 'sent'"  # few, with an index of their own, which a parameter does not lead to
     rows = connection.execute(
         text(f"{_READ} WHERE {which or 'true'} ORDER BY created_at DESC, key LIMIT :limit"), wanted | {"limit": limit}
     )

@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-from functools import partial
 from typing import Any
 
 import structlog
@@ -10,6 +9,7 @@ from celery import Celery
 from celery.signals import worker_process_init
 from kombu.exceptions import OperationalError
 
+from domain import caps
 from domain.events import catalogue
 from domain.settings import settings
 from tasks import workflow
@@ -137,7 +137,12 @@ def run_relay() -> None:
     """Run a relay until SIGTERM or SIGINT."""
     announcer = Announcer(settings().results())
     broker = CeleryBroker(app)
-    beat = partial(workflow.beat, app, broker)
+
+    def beat() -> None:
+        workflow.beat(app, broker)
+        with database().engine.begin() as connection:
+            caps.forget(connection)
+
     relay = Relay(database(), broker, announcer.announce, beat, settings().keep_deliveries)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: relay.stopping.set())

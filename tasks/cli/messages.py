@@ -78,7 +78,7 @@ def again(key: str) -> None:
 
     with _refusals(), database().begin(_correlation()) as work:
         messages.request_again(work, key, at_the_command_line())
-    click.echo("The message goes out once more, as a message of its own.")
+    click.echo("The message is asked for once more, as a message of its own.")
 
 
 @command.command()

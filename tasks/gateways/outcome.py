@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from domain import messages
-from domain.events import MessageEvent
+from domain.events import MessageEvent, MessageFailed
 from domain.kernel import clock
 from domain.kernel.event import Event, Recorded
 from domain.kernel.unit_of_work import UnitOfWork
@@ -19,7 +19,7 @@ _STATES = {"done": "sent", "failed": "queued", "parked": "failed", "held back": 
 FRESH = timedelta(seconds=2)
 """What is told for the first time within this of its event is not asked about: nothing can have made it pointless long.
 
-So a shop that keeps up pays nothing for the question."""
+So a shop that keeps up pays nothing for the question. A message's own event tells of something older."""
 
 
 def needless(due: Sequence[tuple[Recorded[Any], Call]], connection: Connection) -> dict[str, str]:
@@ -28,9 +28,9 @@ def needless(due: Sequence[tuple[Recorded[Any], Call]], connection: Connection) 
     return messages.needless(
         connection,
         [
-            messages.Due(call.key, *_about(recorded.event))
+            messages.Due(call.key, *_about(recorded.event), isinstance(recorded.event, MessageFailed))
             for recorded, call in due
-            if call.attempt > 1 or now - recorded.recorded_at > FRESH
+            if call.attempt > 1 or now - recorded.recorded_at > FRESH or isinstance(recorded.event, MessageEvent)
         ],
     )
 

@@ -19,7 +19,7 @@ from domain.events import (
 )
 from domain.kernel.event import Recorded
 from domain.kernel.unit_of_work import UnitOfWork
-from domain.messages import Message, given_up
+from domain.messages import Message, given_up, tried_in_vain
 from domain.settings import settings
 from domain.texts import Texts
 from tasks.bus.registry import Answer, Call, calls, holds_back, settles
@@ -51,9 +51,15 @@ def hold_back(due: Sequence[tuple[Recorded[Any], Call]], connection: Connection)
 
 @settles
 def settle(answers: Sequence[Answer], shop: UnitOfWork) -> None:
-    """Keep what became of each message; a ready notice that is given up, or exceeds a cap, is told by e-mail."""
+    """Keep what became of each message; a ready notice is told by e-mail where the text is lost.
+
+    That is one that is given up or exceeds a cap, or that its order has overtaken while it waited for another try.
+    """
+    in_vain = tried_in_vain(shop, [answer.call.key for answer in answers if _is_late(answer)])
     write_down(shop, answers, message_for)
-    lost = [answer for answer in answers if answer.state == "parked" or _is_capped(answer)]
+    lost = [
+        answer for answer in answers if answer.state == "parked" or _is_capped(answer) or answer.call.key in in_vain
+    ]
     told = given_up(shop, [answer.call.key for answer in lost]) if lost else set()
     for answer in lost:
         message, event = answer.call.draft, answer.event
@@ -77,6 +83,11 @@ def settle(answers: Sequence[Answer], shop: UnitOfWork) -> None:
 
 def _is_capped(answer: Answer) -> bool:
     return answer.state == "held back" and str(answer.result).startswith(caps.OVER)
+
+
+def _is_late(answer: Answer) -> bool:
+    """Tell a ready notice that is held back at a retry."""
+    return answer.state == "held back" and answer.call.attempt > 1 and isinstance(answer.event, OrderReady)
 
 
 def message_for(event: object, key: str) -> Message | None:

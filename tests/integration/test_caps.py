@@ -13,7 +13,7 @@ from domain.customers import Contact
 from domain.kernel import clock
 from domain.settings import Settings
 from tasks.bus.dead import Chosen, retry
-from tasks.gateways import outcome, switch
+from tasks.gateways import switch
 from tests.integration.conftest import Shop
 
 pytestmark = pytest.mark.integration
@@ -22,8 +22,7 @@ ADA, GRACE = Contact("Ada", "+15550100001", "ada@example.com"), Contact("Grace",
 
 
 @pytest.fixture
-def capped(request: pytest.FixtureRequest, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Shop:
-    monkeypatch.setattr(outcome, "FRESH", timedelta(days=1))  # nothing is taken for overtaken at its first try
+def capped(request: pytest.FixtureRequest, configure: Callable[..., None]) -> Shop:
     configure(**request.param)
     shop: Shop = request.getfixturevalue("shop")
     return shop
@@ -45,7 +44,7 @@ def test_what_exceeds_a_numbers_cap_is_aborted_with_the_reason_and_the_ready_not
     capped.order(contact=GRACE)
     capped.drain()
     assert sent(capped) == 2, "one to each"
-    refused = ("aborted", "over the cap of 1 texts to one number within an hour")
+    refused = ("aborted", "over the cap of 1 text to one number within an hour")
     assert {texts(capped)[about] for about in ("OrderReady", "OrderOutForDelivery", "OrderDelivered")} == {refused}
     mails = capped.rows("SELECT recipient, state FROM messages WHERE channel = 'email' AND about = 'OrderReady'")
     assert mails == [(ADA.email, "sent")]
@@ -80,6 +79,36 @@ def test_a_retry_keeps_its_slot(capped: Shop) -> None:
     capped.drain()
     assert texts(capped)["OrderDelivered"] == ("sent", "console")
     assert capped.value("SELECT count(*) FROM sms_slots") == 4
+
+
+ONE = Settings(sms_per_hour=1)
+
+
+def refused(shop: Shop, key: str, settings: Settings = ONE, to: str = ADA.phone) -> bool:
+    with shop.database.engine.begin() as connection:
+        return bool(caps.beyond(connection, [caps.Wish(key, to)], settings))
+
+
+@pytest.mark.parametrize("settings", [ONE, Settings(sms_per_number=1)])
+def test_the_slot_of_a_retry_is_as_new_as_its_last_try(shop: Shop, settings: Settings) -> None:
+    assert not refused(shop, "a", settings)
+    clock.move(timedelta(minutes=59))
+    assert not refused(shop, "a", settings), "a retry has its slot"
+    clock.move(timedelta(minutes=2))
+    assert refused(shop, "b", settings), "two texts within three minutes"
+    clock.move(timedelta(minutes=59))
+    assert not refused(shop, "b", settings)
+
+
+def test_of_a_number_a_digest_is_kept_and_that_is_forgotten_where_nobody_sends_any_more(shop: Shop) -> None:
+    assert not refused(shop, "a")
+    row = shop.value("SELECT row_to_json(s)::text FROM sms_slots s")
+    assert "5550100001" not in row and "5550100001" in ADA.phone
+    for minutes, left in ((59, 1), (1, 0)):
+        clock.move(timedelta(minutes=minutes))
+        with shop.database.engine.begin() as connection:
+            caps.forget(connection)
+        assert shop.value("SELECT count(*) FROM sms_slots") == left
 
 
 @pytest.mark.parametrize("settings", [{"sms_per_number": 7}, {"sms_per_hour": 7}])

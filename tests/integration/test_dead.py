@@ -1,7 +1,6 @@
 """Dead letters: grouped, shown, tried again or discarded, and every decision audited."""
 
 import json
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ from click.testing import CliRunner, Result
 from tasks.bus import dead
 from tasks.bus.dead import Chosen
 from tasks.cli.dead import command
-from tasks.gateways import outcome
 
 pytestmark = pytest.mark.integration
 
@@ -20,9 +18,8 @@ def run(*words: str) -> Result:
 
 
 @pytest.fixture
-def parked(shop: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def parked(shop: Any) -> Any:
     """A shop with one order, delivered, of whose messages none could be sent."""
-    monkeypatch.setattr(outcome, "FRESH", timedelta(hours=1))  # so none of them is taken for overtaken
     shop.execute("INSERT INTO switches VALUES ('sms', 'faulty:permanent')")
     shop.order()
     shop.drain()

@@ -44,6 +44,13 @@ def test_who_chose_italian_is_told_everything_in_italian(shop: Shop) -> None:
     assert texts["OrderDelivered"] == f"L'ordine {order.code} è stato consegnato. Buon appetito!"
 
 
+def test_the_confirmation_mail_names_a_size_and_toppings_as_the_menu_does(shop: Shop) -> None:
+    shop.execute("UPDATE sizes SET name = 'Middling' WHERE id = 'medium'")
+    shop.order(Line(pizza="diavola", size="medium", quantity=1, toppings=("extra-cheese",)))
+    shop.drain()
+    assert "1 x Diavola, middling, with extra cheese  $" in told(shop, "email", "OrderPlaced")[0].body
+
+
 def test_the_shops_language_is_that_of_whoever_chose_none(shop: Shop, configure: Any) -> None:
     configure(language="it")
     order = shop.order()
@@ -59,7 +66,7 @@ def test_the_shops_language_is_that_of_whoever_chose_none(shop: Shop, configure:
 
 @pytest.mark.parametrize(
     ("why", "words"),
-    [("customer", "come ci hai chiesto tu."), ("staff", "Wir haben zu."), ("unable", "oggi purtroppo")],
+    [("customer", "annullato, come hai chiesto."), ("staff", "Wir haben zu."), ("unable", "oggi purtroppo")],
 )
 def test_a_cancellation_is_told_in_the_customers_language_but_for_what_somebody_typed(
     shop: Shop, why: str, words: str
@@ -128,18 +135,42 @@ def test_a_retry_sends_nothing_that_the_order_has_overtaken(untold: Shop) -> Non
     let_retries_come(untold)
     assert states(untold) == {
         "OrderPlaced": OVERTAKEN,
-        "OrderReady": SENT,  # for a minute
+        "OrderReady": OVERTAKEN,
         "OrderOutForDelivery": OVERTAKEN,
         "OrderDelivered": SENT,
     }
     assert [row.attempts for row in told(untold, "sms", "OrderPlaced")] == [1]
     assert {row.state for row in untold.deliveries("sms")} == {"done"}
+    let_retries_come(untold)
+    assert states(untold, "email")["OrderReady"] == SENT, "for a minute"
+    assert len(told(untold, "email", "OrderReady")) == 1
 
 
-def test_the_ready_notice_is_pointless_once_the_order_was_delivered_a_minute_ago(untold: Shop) -> None:
+def test_the_ready_notice_is_pointless_by_mail_too_once_the_order_was_delivered_a_minute_ago(untold: Shop) -> None:
     clock.move(timedelta(seconds=61))
     let_retries_come(untold)
-    assert states(untold)["OrderReady"] == OVERTAKEN
+    assert (states(untold)["OrderReady"], states(untold, "email")["OrderReady"]) == (OVERTAKEN, OVERTAKEN)
+
+
+def test_a_ready_notice_that_was_never_tried_is_told_in_no_way_once_the_order_is_on_its_way(
+    shop: Shop, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(drive_seconds=600)
+    order = shop.order()
+    with monkeypatch.context() as patch:
+        patch.setattr(sms, "send", in_an_hour)
+        shop.drain()
+    assert shop.status(order) == "out_for_delivery"
+    monkeypatch.setattr(outcome, "FRESH", timedelta())
+    let_retries_come(shop)
+    assert states(shop)["OrderReady"] == ("aborted", "overtaken by out_for_delivery")
+    assert "OrderReady" not in states(shop, "email")
+
+
+def test_a_ready_notice_that_staff_aborted_goes_out_in_no_other_way(untold: Shop) -> None:
+    assert abort(untold, key_of(untold, "OrderReady"))
+    let_retries_come(untold)
+    assert "OrderReady" not in states(untold, "email")
 
 
 def in_an_hour(*_: object) -> str:
@@ -167,7 +198,6 @@ def test_a_message_whose_worker_comes_late_is_not_sent_even_at_the_first_try(
 
 
 def test_a_shop_that_keeps_up_is_not_asked_what_has_overtaken_what(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outcome, "FRESH", timedelta(minutes=1))
     asked: list[int] = []
 
     def needless(_connection: object, due: Sequence[messages.Due]) -> dict[str, str]:
@@ -181,14 +211,26 @@ def test_a_shop_that_keeps_up_is_not_asked_what_has_overtaken_what(shop: Shop, m
     assert {state for state, _ in states(shop).values()} == {"sent"}
 
 
-def test_a_message_that_is_sent_again_too_late_is_not_sent(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("about", ["OrderPlaced", "OrderReady", "OrderOutForDelivery"])
+def test_a_message_that_its_order_has_overtaken_is_not_sent_again(shop: Shop, about: str) -> None:
     shop.order()
     shop.drain()
-    monkeypatch.setattr(outcome, "FRESH", timedelta())
+    with pytest.raises(TooLateError, match="Its order is delivered by now"), shop.database.begin("test") as work:
+        messages.request_again(work, key_of(shop, about), "Ada")
+    assert shop.rows("SELECT 1 FROM events WHERE type = 'MessageRequeued'") == []
+
+
+def test_a_message_that_is_overtaken_after_it_was_asked_for_again_is_not_sent(shop: Shop) -> None:
+    order = shop.order()
+    shop.fan_out()
+    positions = [row.position for row in shop.deliveries("sms")]
+    OutsideRunner(shop.database, catalogue, holds_countdowns=False).run(shop.registry.handlers["sms"], positions)
     with shop.database.begin("test") as work:
-        messages.request_again(work, told(shop, "sms", "OrderPlaced")[0].key, "Ada")
+        messages.request_again(work, key_of(shop, "OrderPlaced"), "Ada")
+        orders.cancel(work, order.id, "No.", "customer", "customer")
     shop.drain()
-    assert sorted((row.state, row.answer) for row in told(shop, "sms", "OrderPlaced")) == [OVERTAKEN, SENT]
+    found = sorted((row.state, row.answer) for row in told(shop, "sms", "OrderPlaced"))
+    assert found == [("aborted", "overtaken by cancelled"), SENT]
 
 
 def key_of(shop: Shop, about: str) -> str:
@@ -205,14 +247,16 @@ def test_an_aborted_message_is_not_sent_by_the_retry_on_its_way_and_is_audited_o
     assert (abort(untold, key), abort(untold, key)) == (True, False)
     let_retries_come(untold)
     assert states(untold)["OrderDelivered"] == ("aborted", "aborted by Ada")
-    assert states(untold)["OrderReady"] == SENT
+    assert states(untold)["OrderPlaced"] == OVERTAKEN, "the others had their turn"
     assert [row.attempts for row in told(untold, "sms", "OrderDelivered")] == [1]
     (line,) = untold.rows("SELECT * FROM audit")
     assert (line.who, line.action, line.handler, line.reason) == ("Ada", "message aborted", "sms", key)
     assert line.position in {row.position for row in untold.deliveries("sms")}
 
 
-def test_a_failed_message_that_was_aborted_is_not_sent_by_a_retry_of_its_dead_letter(untold: Shop) -> None:
+def test_a_failed_message_that_was_aborted_is_not_sent_by_a_retry_of_its_dead_letter(
+    untold: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     break_sms(untold, "faulty:permanent")
     let_retries_come(untold)
     key = key_of(untold, "OrderDelivered")
@@ -220,7 +264,7 @@ def test_a_failed_message_that_was_aborted_is_not_sent_by_a_retry_of_its_dead_le
     assert abort(untold, key)
     break_sms(untold, None)
     retry_dead(untold.database, Chosen(None, None, None), "Ada", lambda _: None)
-    clock.move(outcome.FRESH * 2)
+    monkeypatch.setattr(outcome, "FRESH", timedelta())
     untold.drain()
     assert states(untold)["OrderDelivered"] == ("aborted", "aborted by Ada")
     assert {row.state for row in untold.deliveries("sms")} == {"done"}
@@ -283,7 +327,9 @@ def test_a_message_is_sent_again_and_aborted_by_the_command_line(untold: Shop) -
     assert run("abort", key).output == "The message is aborted.\n"
     assert run("abort", key).output == "The message was aborted before.\n"
     assert "(command line)" in untold.value("SELECT who FROM audit")
-    assert run("again", key).exit_code == 0
+    assert run("again", key).output == "The message is asked for once more, as a message of its own.\n"
+    late = run("again", key_of(untold, "OrderPlaced"))
+    assert (late.exit_code, late.output.count("\n")) == (1, 1) and "order is delivered by now" in late.output
     untold.drain()
     assert sorted(row.state for row in told(untold, "sms", "OrderDelivered")) == ["aborted", "sent"]
 

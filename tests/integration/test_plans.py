@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from sqlalchemy import event
 
-from domain import accounts, orders
+from domain import accounts, messages, orders
 from domain.payments import APPROVE
 from tasks.bus import sweep
 from tests.integration.conftest import Shop
@@ -110,3 +110,15 @@ def test_no_statement_of_an_orders_way_reads_a_growing_table_whole_or_compares_e
             found = {" ".join(each.split()): much for each in explained if (much := too_much(session, each))}
             assert not found, f"knowing {told}: {json.dumps(found, indent=1)}"
             session.execute("ANALYZE")
+
+
+@pytest.mark.parametrize("state", ["queued", "failed", "aborted"])
+def test_the_few_messages_in_a_state_are_listed_without_a_walk_through_those_that_were_sent(
+    shop: Shop, statements: dict[str, None], state: str
+) -> None:
+    with shop.database.read() as connection:
+        messages.recent(connection, state=state)
+    listed = next(statement for statement in statements if "FROM messages" in statement)
+    with psycopg.connect(shop.url, options="-c enable_seqscan=off") as session:
+        plan = [line for (line,) in session.execute(f"EXPLAIN (GENERIC_PLAN) {numbered(listed)}".encode())]
+    assert any("Index Scan using messages_unsent" in line for line in plan), plan

@@ -90,7 +90,7 @@ def test_check_holds_over_orders_of_every_kind_of_recipient_and_reports_repetiti
     sent = {
         (row.recipient, row.state)
         for row in sandboxed.rows(
-            "SELECT recipient, state FROM messages WHERE about = 'OrderReady' AND channel = 'sms'"
+            "SELECT recipient, state FROM messages WHERE about = 'OrderDelivered' AND channel = 'sms'"
         )
     }
     assert sent == {(FINE, "sent"), (REFUSE, "failed"), (TIMEOUT, "failed"), (TIMEOUT_SENT, "sent")}

@@ -37,7 +37,7 @@ def resend() -> Response:
     def act(work: UnitOfWork, key: str) -> str:
         order_id = messages.request_again(work, key, str(current_user.id))
         _logger.info("message_requested_again", order_id=order_id)
-        return "The message goes out once more; it appears here as a message of its own."
+        return "The message is asked for once more; it appears here as a message of its own."
 
     return _act(act)
 

@@ -358,11 +358,15 @@ def test_staff_see_messages_and_have_one_sent_again(site: Site) -> None:
     assert "3 attempts" in page.text
     assert "Provider: 503" in page.text
     sent = press(client, "/staff/messages/resend", "/staff/messages", key="m:sms")
-    assert "goes out once more" in sent.text
+    assert "is asked for once more" in sent.text
     at_once = press(client, "/staff/messages/resend", "/staff/messages", key="m:sms")
     assert "sent again just now" in at_once.text
     assert site.rows("SELECT data->>'requested_by' FROM events WHERE type = 'MessageRequeued'") == [("staff",)]
     assert "no such message" in press(client, "/staff/messages/resend", "/staff/messages", key="x").text
+    site.run("UPDATE orders SET status = 'out_for_delivery'")
+    late = press(client, "/staff/messages/resend", "/staff/messages", key="m:sms").text
+    assert "Its order is out for delivery by now" in late
+    assert site.rows("SELECT count(*) FROM events WHERE type = 'MessageRequeued'") == [(1,)]
 
 
 def test_staff_abort_a_message_that_was_not_sent_once_and_come_back_to_the_orders_list(site: Site) -> None:
@@ -377,6 +381,7 @@ def test_staff_abort_a_message_that_was_not_sent_once_and_come_back_to_the_order
         page = press(client, "/staff/messages/abort", "/staff/messages", key="m:sms", order=order_id)
         assert said in page.text and page.request.args["order"] == order_id
         assert "Key: m:sms" in page.text and "/staff/messages/abort" not in page.text
+        assert "Not sent: aborted by staff" in page.text and "Provider" not in page.text
     assert site.rows("SELECT state, answer FROM messages") == [("aborted", "aborted by staff")]
     assert site.rows("SELECT who, action, handler, reason FROM audit") == [("staff", "message aborted", "sms", "m:sms")]
     site.run("UPDATE messages SET state = 'sent'")

@@ -141,6 +141,6 @@ def test_mail_about_a_purchase_stands_among_the_messages_and_can_be_sent_again(s
     )
     page = client.get("/staff/messages").text
     assert "E-mail, purchase" in page and f"purchase {number}</a>" in page
-    assert "goes out once more" in press(client, "/staff/messages/resend", "/staff/messages", key="m:email").text
+    assert "is asked for once more" in press(client, "/staff/messages/resend", "/staff/messages", key="m:email").text
     assert "sent again just now" in press(client, "/staff/messages/resend", "/staff/messages", key="m:email").text
     assert site.rows("SELECT data ->> 'requested_by' FROM events WHERE type = 'SupplierReminded'") == [("staff",)]

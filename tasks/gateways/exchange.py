@@ -22,10 +22,14 @@ _REFUSALS = (AccessRefused, NotAllowed, PreconditionFailed)
 
 @cache
 def _producer() -> Producer:
-    """Connect, and declare the exchange."""
+    """Connect, and declare the exchange. Raises AwayError where the login is refused: that is mended there or here."""
     shop = settings()
     url = shop.events_amqp_url.get_secret_value() if shop.events_amqp_url else ""
     connection = Connection(url, transport=TRANSPORT, ssl=url.startswith("amqps"), connect_timeout=CONNECT_SECONDS)
+    try:
+        connection.connect()
+    except AccessRefused as error:
+        raise AwayError("it refuses the login") from error
     exchange = Exchange(shop.events_amqp_exchange, type="topic", durable=True)
     return Producer(connection.channel(), exchange, auto_declare=True)
 

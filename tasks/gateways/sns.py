@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
 FIFO = ".fifo"
+_LOGINS = frozenset(
+    {
+        *("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"),
+        *("IncompleteSignature", "MissingAuthenticationToken", "RequestExpired", "SignatureDoesNotMatch"),
+    }
+)
+"""A key that is refused, or is no longer good: the next event looks for one again."""
 
 
 @cache
@@ -22,7 +29,7 @@ def _client() -> Any:
     from botocore.config import Config
 
     shop = settings()
-    return boto3.client(
+    return boto3.Session().client(  # one of its own, which has looked for no key yet
         "sns",
         region_name=str(shop.events_sns_topic).split(":")[3],
         endpoint_url=shop.events_sns_url,
@@ -34,7 +41,7 @@ def _client() -> Any:
 
 def publish(event: IntegrationEvent) -> None:
     """Publish an event; on a FIFO topic an order's go in turn, and none twice. Raises AwayError, or Permanent."""
-    from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+    from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
     topic = str(settings().events_sns_topic)
     in_turn = {"MessageGroupId": event.subject, "MessageDeduplicationId": str(event.id)} if topic.endswith(FIFO) else {}
@@ -49,15 +56,29 @@ def publish(event: IntegrationEvent) -> None:
             **in_turn,
         )
     except ClientError as error:
+        if _code(error) in _LOGINS:
+            _client.cache_clear()
         raise _judged(error) from error
-    except (ConnectionError, HTTPClientError) as error:
+    except ParamValidationError as error:
+        raise Permanent(f"SNS cannot be asked so: {error}") from error
+    except BotoCoreError as error:  # no connection, no answer, no key found
+        _client.cache_clear()
         raise AwayError(type(error).__name__) from error
 
 
+def _code(error: "ClientError") -> str:
+    return str(error.response.get("Error", {}).get("Code"))
+
+
 def _judged(error: "ClientError") -> Exception:
-    """Tell what passes from what does not: SNS is asked too often, or ails; or it will never take this."""
+    """Tell what passes from what does not: SNS is asked too often, ails, or refuses the key; or never takes this."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    code = str(error.response.get("Error", {}).get("Code"))
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS or "Throttl" in code:
+    code = _code(error)
+    if (
+        status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        or status == HTTPStatus.TOO_MANY_REQUESTS
+        or "Throttl" in code
+        or code in _LOGINS
+    ):
         return AwayError(code)
     return Permanent(f"SNS refuses: {error}")

@@ -15,6 +15,9 @@ from tasks.gateways.target import ANSWER_SECONDS, CONNECT_SECONDS, AwayError
 if TYPE_CHECKING:
     from redis import Redis
 
+_PASSING = ("BUSY ", "MISCONF ", "NOREPLICAS ")
+"""So begin answers that the library has no name for: a script that runs, a full disk, too few replicas."""
+
 
 @cache
 def _client() -> "Redis":
@@ -41,14 +44,17 @@ def publish(event: IntegrationEvent) -> None:
         exceptions.OutOfMemoryError,
         exceptions.TryAgainError,
         exceptions.ClusterDownError,
+        exceptions.AuthenticationWrongNumberOfArgsError,  # another way to refuse a login
     )
     shop = settings()
     entry: Any = {"content-type": envelope.STRUCTURED, "event": envelope.structured(event)}
     try:
         _client().xadd(shop.events_redis_stream, entry, maxlen=shop.events_redis_length, approximate=True)
-    except (exceptions.AuthenticationError, exceptions.ResponseError) as error:
+    except exceptions.ResponseError as error:
         if isinstance(error, passing):
             raise AwayError(type(error).__name__) from error
+        if str(error).startswith(_PASSING):
+            raise AwayError(str(error).partition(" ")[0]) from error
         raise Permanent(f"Redis refuses: {error}") from error
-    except (exceptions.ConnectionError, exceptions.TimeoutError) as error:
+    except (exceptions.ConnectionError, exceptions.TimeoutError) as error:  # a refused login among the former
         raise AwayError(type(error).__name__) from error

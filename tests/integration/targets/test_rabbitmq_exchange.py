@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from cloudevents.core.bindings.amqp import AMQPMessage, from_binary_event
 from kombu import Connection, Exchange, Queue
+from structlog.testing import capture_logs
 
 from tasks.gateways import target
 from tests.conftest import until
@@ -117,19 +118,29 @@ def test_an_exchange_that_somebody_deleted_is_declared_again_and_costs_no_event(
         topic.declare(passive=True)
 
 
+def test_while_a_rabbitmq_refuses_the_login_all_wait_and_the_log_says_so(
+    publish_to: Callable[..., Shop], rabbitmq: RabbitMQ
+) -> None:
+    shop = publish_to(amqp_url=rabbitmq.url.replace("guest:guest", "guest:other"))
+    shop.order()
+    with capture_logs() as logs:
+        shop.drain()
+    assert waits(shop, "exchange")
+    assert "it refuses the login" in {line["why"] for line in logs if line["event"] == "target_away"}
+
+
 @pytest.mark.parametrize(
     ("wrong", "why"),
-    [("other", "ACCESS_REFUSED"), ("kind", "PRECONDITION_FAILED")],
+    [("internal", "ACCESS_REFUSED"), ("kind", "PRECONDITION_FAILED")],
 )
 def test_what_a_rabbitmq_refuses_for_good_is_parked_and_says_why(
     publish_to: Callable[..., Shop], rabbitmq: RabbitMQ, wrong: str, why: str
 ) -> None:
-    name = f"topic-{uuid4().hex}"
-    url = rabbitmq.url.replace("guest:guest", "guest:other") if wrong == "other" else rabbitmq.url
+    name = "amq.rabbitmq.trace" if wrong == "internal" else f"topic-{uuid4().hex}"
     if wrong == "kind":
         with Connection(rabbitmq.url) as connection:
             Exchange(name, type="fanout", durable=True)(connection.channel()).declare()
-    shop = publish_to(amqp_url=url, amqp_exchange=name)
+    shop = publish_to(amqp_url=rabbitmq.url, amqp_exchange=name)
     shop.order()
     shop.fan_out()
     shop.drain()

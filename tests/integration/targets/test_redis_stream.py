@@ -1,19 +1,24 @@
 """A Redis stream as a target: a real Redis."""
 
+import contextlib
+import shutil
 import socket
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from cloudevents.core.base import BaseCloudEvent
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
-from redis import Redis
+from redis import ConnectionError, Redis
 
 from domain import integration
 from domain.kernel import clock
+from tasks.cli.embedded import _redis_server
 from tasks.gateways import stream, target
-from tests.conftest import until
+from tests.conftest import free_port, until
 from tests.integration.conftest import Shop
 from tests.integration.targets.conftest import NOWHERE, again, assert_told, waits
 
@@ -59,6 +64,49 @@ def test_while_a_redis_is_away_or_full_all_wait_and_what_it_refuses_for_good_is_
     shop = publish_to(redis_url=broker_url, redis_stream=name)
     until(lambda: again(shop, "stream") == {"parked"}, 10, "its refusal")
     assert "WRONGTYPE" in shop.deliveries("stream")[0].error
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator["Redis"]:
+    """A Redis of this test's own, which takes nothing as long as it has no replica."""
+    folder, port = tmp_path / "redis", free_port()
+    folder.mkdir()
+    kept = ["--dir", str(folder), "--save", "3600 1", "--min-replicas-to-write", "1", "--logfile", "/dev/null"]
+    command = [_redis_server(), "--bind", "127.0.0.1", "--port", str(port), *kept]
+    with subprocess.Popen(command) as server, Redis(port=port) as client:
+        try:
+            until(lambda: _answers(client), 10, "Redis")
+            yield client
+        finally:
+            server.kill()
+
+
+def _answers(client: "Redis") -> bool:
+    with contextlib.suppress(ConnectionError):
+        return bool(client.ping())
+    return False
+
+
+def test_while_a_redis_has_no_replica_or_no_disk_or_refuses_the_login_events_wait(
+    configure: Callable[..., None], own_redis: "Redis", tmp_path: Path
+) -> None:
+    event = integration.IntegrationEvent(uuid4(), clock.now(), "n", "t", "order/1", "d", {})
+    port = own_redis.connection_pool.connection_kwargs["port"]
+    configure(events_redis_url=f"redis://127.0.0.1:{port}")
+    with pytest.raises(target.AwayError, match="NOREPLICAS"):
+        stream.publish(event)
+    own_redis.config_set("min-replicas-to-write", 0)
+    stream.publish(event)
+    shutil.rmtree(tmp_path / "redis")
+    own_redis.bgsave()
+    until(lambda: own_redis.info("persistence")["rdb_last_bgsave_status"] == "err", 10, "a snapshot that fails")
+    with pytest.raises(target.AwayError, match="MISCONF"):
+        stream.publish(event)
+    stream._client().close()
+    stream._client.cache_clear()
+    configure(events_redis_url=f"redis://nobody:wrong@127.0.0.1:{port}")
+    with pytest.raises(target.AwayError, match="AuthenticationError"):
+        stream.publish(event)
 
 
 def test_what_a_redis_does_not_answer_is_not_sent_again_at_once(

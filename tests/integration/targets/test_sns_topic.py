@@ -8,14 +8,17 @@ from uuid import uuid4
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from moto.server import ThreadedMotoServer
 
+from tasks.bus.retry import Permanent
 from tasks.gateways import sns
+from tasks.gateways.target import AwayError
 from tests.conftest import until
 from tests.fakes import sink as fake
 from tests.integration.conftest import Shop
-from tests.integration.targets.conftest import NOWHERE, again, assert_told, waits
+from tests.integration.targets.conftest import HAPPY, NOWHERE, again, assert_told, waits
 
 pytestmark = pytest.mark.integration
 
@@ -101,6 +104,42 @@ def test_a_fifo_topic_keeps_an_orders_steps_in_turn_and_none_twice(
     assert {m["Attributes"]["MessageGroupId"] for m in messages} == {f"order/{order.id}"}
     ids = {json.loads(m["Body"])["id"] for m in messages}
     assert {m["Attributes"]["MessageDeduplicationId"] for m in messages} == ids
+
+
+def test_without_a_key_all_wait_until_one_is_found(
+    publish_to: Callable[..., Shop], amazon: Amazon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "PROFILE"):
+        monkeypatch.delenv(f"AWS_{name}", raising=False)
+    for name in ("SHARED_CREDENTIALS_FILE", "CONFIG_FILE"):
+        monkeypatch.setenv(f"AWS_{name}", "/nowhere/at/all")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    topic, queue = amazon.topic(f"topic-{uuid4().hex}")
+    shop = publish_to(sns_topic=topic, sns_url=amazon.url)
+    shop.order()
+    shop.drain()
+    assert waits(shop, "sns")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    until(lambda: again(shop, "sns") == {"done"}, 20, "what waited")
+    assert len(amazon.got(queue)) == len(HAPPY)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("ExpiredToken", AwayError),
+        ("InvalidClientTokenId", AwayError),
+        ("Throttling", AwayError),
+        ("AuthorizationError", Permanent),
+        ("InvalidParameter", Permanent),
+    ],
+)
+def test_a_key_that_is_refused_is_waited_for_and_a_right_that_is_missing_is_not(
+    code: str, kind: type[Exception]
+) -> None:
+    answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+    assert type(sns._judged(ClientError(answer, "Publish"))) is kind
 
 
 def test_while_an_sns_is_away_or_ails_all_wait_and_a_topic_that_is_not_there_is_refused_for_good(

@@ -1,8 +1,9 @@
 """Keeps Celery 5.7.0 workers alive when Redis dies with a message unacknowledged.
 
-``kombu.transport.redis.Channel._connparams`` reads ``self.connection.client`` of a channel that is already closed,
-whose ``connection`` is None. The AttributeError it raises is none that the worker's reconnect loop knows, so the worker
-ends. Raising the ConnectionError that a closed connection is lets the worker reconnect as it does for any other.
+``kombu.transport.redis.Channel._connparams`` reads ``self.connection.client`` of a channel that is already closed: its
+``connection`` is None, or is closed itself and has no ``client`` any more. The AttributeError it raises is none that
+the worker's reconnect loop knows, so the worker ends. Raising the ConnectionError that a closed connection is lets the
+worker reconnect as it does for any other.
 """
 
 from typing import Any
@@ -19,7 +20,7 @@ def install() -> None:
         return
 
     def guarded(self: Channel, *args: Any, **kwargs: Any) -> Any:
-        if self.connection is None:
+        if getattr(self.connection, "client", None) is None:
             raise RedisConnectionError("The channel's connection is closed.")
         return original(self, *args, **kwargs)
 

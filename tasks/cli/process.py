@@ -4,6 +4,7 @@ A copy has imported already what a program that starts from its file imports for
 its neighbours. It is made on Linux only: elsewhere the system's own libraries do not bear to be copied.
 """
 
+import atexit
 import contextlib
 import ctypes
 import gc
@@ -14,7 +15,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 CAN_COPY = sys.platform == "linux"
 ASKS_TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -64,9 +65,17 @@ def copy_ourselves(
         except BaseException:
             traceback.print_exc()
         finally:
-            os._exit(code)
+            _leave(code)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _leave(code: int) -> NoReturn:
+    """End here and not in our parent's code, after what is to be done at an exit: a worker removes its folder."""
+    try:
+        atexit._run_exitfuncs()
+    finally:
+        os._exit(code)
 
 
 def _cut_loose(log: IO[bytes], orphaned: signal.Signals) -> None:

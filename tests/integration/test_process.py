@@ -162,3 +162,10 @@ def test_a_supervisor_asked_to_end_while_a_copy_is_being_made_leaves_nothing(tmp
             supervisor.kill()
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def test_what_is_to_be_done_at_its_exit_is_done(tmp_path: Path) -> None:
+    cleans_up = "import atexit; atexit.register((folder / 'clean').touch); sys.exit(0)"
+    with running(tmp_path, cleans_up):
+        there(tmp_path)
+        until((tmp_path / "clean").exists)

@@ -1,5 +1,6 @@
 """Everything in one process: with PIZZERIA_BUS=memory, handlers run in the web's own, after the commit."""
 
+from domain import caps
 from domain.events import catalogue
 from domain.kitchen import Kitchen
 from tasks.bus import inline
@@ -14,6 +15,7 @@ def serve(counter: Counter) -> Background:
     def beat() -> None:
         with counter.database.begin("tend") as work:
             Kitchen(counter.settings).fire(work)
+            caps.forget(work.connection)
 
     registry = Registry.discover("tasks.handlers", counter.settings.retry_of)
     return inline.serve(counter.database, catalogue, registry, beat, counter.settings.keep_deliveries)

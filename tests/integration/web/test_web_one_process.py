@@ -1,4 +1,4 @@
-"""The kitchen's timer in the web's own process."""
+"""The timer in the web's own process."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,9 @@ from tests.integration.web.test_web_api import post
 pytestmark = pytest.mark.integration
 
 
-def test_a_ticket_that_no_event_leads_to_the_oven_gets_there(make_site: Callable[..., Site]) -> None:
+def test_a_ticket_that_no_event_leads_to_the_oven_gets_there_and_caps_are_forgotten(
+    make_site: Callable[..., Site],
+) -> None:
     site = make_site()
     order_id = post(site).get_json()["id"]
     site.run("DELETE FROM outbox")
@@ -23,5 +25,7 @@ def test_a_ticket_that_no_event_leads_to_the_oven_gets_there(make_site: Callable
         "INSERT INTO ticket_pizzas (order_id, number, pizza, size, toppings, state, burns)"
         f" VALUES ('{order_id}', 1, 'margherita', 'large', '{{}}', 'waiting', 0)"
     )
+    site.run("INSERT INTO sms_slots VALUES ('long ago', 'x', now() - interval '61 minutes'), ('now', 'x', now())")
     make_site(bus="memory")
     until(lambda: site.rows("SELECT state FROM tickets") == [("cooking",)], 20, "the kitchen's timer")
+    until(lambda: site.rows("SELECT key FROM sms_slots") == [("now",)], 20, "the caps' slots that are over")

@@ -60,6 +60,12 @@ def beyond(connection: Connection, wishes: Sequence[Wish], settings: Settings) -
     return refused
 
 
+def give_back(connection: Connection, keys: Sequence[str]) -> None:
+    """Give the slots of texts back that went to nobody: the order had overtaken them before they could be tried."""
+    if keys:
+        connection.execute(text("DELETE FROM sms_slots WHERE key = ANY(:keys)"), {"keys": list(keys)})
+
+
 def forget(connection: Connection) -> None:
     """Let go of what is over, also where nobody wishes to send any more."""
     connection.execute(_LOCK)

@@ -18,16 +18,16 @@ from domain.kernel.unit_of_work import UnitOfWork
 
 AGAIN_SECONDS = 30
 
-# What a message is about → the states of its order that make it pointless.
-OVERTAKEN_BY: Mapping[str, frozenset[str]] = {
-    OrderPlaced.__name__: frozenset({"ready", "out_for_delivery", "delivered", "cancelled"}),
-    OrderReady.__name__: frozenset({"out_for_delivery", "delivered"}),
-    OrderOutForDelivery.__name__: frozenset({"delivered"}),
+# What a message is about, and its channel → the states of its order that make it pointless, once the order has been so
+# for this long. The mail that confirms an order is its bill, which nothing but a cancellation makes pointless. A ready
+# notice is what an order's customer waits for; it has a minute, which its second way, by mail, may need.
+OVERTAKEN_BY: Mapping[tuple[str, str], tuple[frozenset[str], timedelta]] = {
+    (OrderPlaced.__name__, "sms"): (frozenset({"ready", "out_for_delivery", "delivered", "cancelled"}), timedelta()),
+    (OrderPlaced.__name__, "email"): (frozenset({"cancelled"}), timedelta()),
+    (OrderReady.__name__, "sms"): (frozenset({"delivered"}), timedelta(minutes=1)),
+    (OrderReady.__name__, "email"): (frozenset({"delivered"}), timedelta(minutes=1)),
+    (OrderOutForDelivery.__name__, "sms"): (frozenset({"delivered"}), timedelta()),
 }
-
-SECOND_WAY = timedelta(minutes=1)
-"""For so long after its delivery an order's ready notice goes out by mail all the same, where the text has failed:
-a delivery that is quicker than the retries must not cut it off."""
 
 
 class MessageError(Exception):
@@ -96,13 +96,13 @@ class Due(msgspec.Struct, frozen=True):
     key: str
     about: str
     order_id: str | None
-    second_way: bool = False
+    channel: str
 
 
-_STANDS = text("""
-SELECT d.key, d.about, d.second_way, m.answer, m.state = 'aborted' AS is_aborted, o.status,
-    coalesce(o.cancelled_at, o.delivered_at, o.out_for_delivery_at, o.ready_at) AS since
-FROM json_to_recordset(CAST(:due AS json)) AS d (key text, about text, order_id text, second_way bool)
+_SINCE = "coalesce(o.cancelled_at, o.delivered_at, o.out_for_delivery_at, o.ready_at) AS since"
+_STANDS = text(f"""
+SELECT d.key, d.about, d.channel, m.answer, m.state = 'aborted' AS is_aborted, o.status, {_SINCE}
+FROM json_to_recordset(CAST(:due AS json)) AS d (key text, about text, order_id text, channel text)
 LEFT JOIN messages m ON m.key = d.key LEFT JOIN orders o ON o.id = d.order_id
 """)
 
@@ -116,16 +116,10 @@ def needless(connection: Connection, due: Sequence[Due]) -> dict[str, str]:
 
 
 def _overtaken(row: Any) -> str | None:
-    if not is_overtaken(row.about, row.status):
-        return None
-    if row.second_way and (row.status != "delivered" or clock.now() - row.since < SECOND_WAY):
-        return None
-    return f"overtaken by {row.status}"
-
-
-def is_overtaken(about: str, status: str | None) -> bool:
-    """Tell whether an order in this state has made a message pointless."""
-    return status in OVERTAKEN_BY.get(about, frozenset())
+    states, patience = OVERTAKEN_BY.get((row.about, row.channel), (frozenset[str](), timedelta()))
+    if row.status in states and clock.now() - row.since >= patience:
+        return f"overtaken by {row.status}"
+    return None
 
 
 _AGAIN = """(key) DO UPDATE SET state = excluded.state, attempts = excluded.attempts, answer = excluded.answer,
@@ -149,13 +143,6 @@ def write_down(work: UnitOfWork, outcomes: Sequence[tuple[Message, str, int, str
     work.insert("messages", rows, _AGAIN)
 
 
-def tried_in_vain(work: UnitOfWork, keys: Sequence[str]) -> set[str]:
-    """Tell which of these messages wait for another try after one that failed."""
-    if not keys:
-        return set()
-    return set(work.column("SELECT key FROM messages WHERE key = ANY(:keys) AND state = 'queued'", keys=keys))
-
-
 def given_up(work: UnitOfWork, keys: Iterable[str]) -> set[str]:
     """Tell which of these messages were given up before, and told in another way then."""
     streams = [f"{MessageFailed.stream}-{key}" for key in keys]
@@ -174,13 +161,13 @@ def request_again(work: UnitOfWork, key: str, requested_by: str) -> str | None:
     TooLateError for one that its order has overtaken, or about a purchase that has come.
     """
     row = work.run(
-        "SELECT m.*, o.status FROM messages m LEFT JOIN orders o ON o.id = m.order_id WHERE m.key = :key"
+        f"SELECT m.*, o.status, {_SINCE} FROM messages m LEFT JOIN orders o ON o.id = m.order_id WHERE m.key = :key"
         " FOR UPDATE OF m",
         key=key,
     ).one_or_none()
     if row is None:
         raise UnknownMessageError("There is no such message.")
-    if is_overtaken(row.about, row.status):
+    if _overtaken(row):
         raise TooLateError(
             f"Its order is {row.status.replace('_', ' ')} by now: the message has nothing to tell any more."
         )

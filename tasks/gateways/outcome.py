@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from domain import messages
-from domain.events import MessageEvent, MessageFailed
+from domain.events import MessageEvent
 from domain.kernel import clock
 from domain.kernel.event import Event, Recorded
 from domain.kernel.unit_of_work import UnitOfWork
@@ -22,13 +22,13 @@ FRESH = timedelta(seconds=2)
 So a shop that keeps up pays nothing for the question. A message's own event tells of something older."""
 
 
-def needless(due: Sequence[tuple[Recorded[Any], Call]], connection: Connection) -> dict[str, str]:
+def needless(channel: str, due: Sequence[tuple[Recorded[Any], Call]], connection: Connection) -> dict[str, str]:
     """Tell which messages are not to be sent any more, by key, and why: overtaken by the order, or aborted by staff."""
     now = clock.now()
     return messages.needless(
         connection,
         [
-            messages.Due(call.key, *_about(recorded.event), isinstance(recorded.event, MessageFailed))
+            messages.Due(call.key, *_about(recorded.event), channel)
             for recorded, call in due
             if call.attempt > 1 or now - recorded.recorded_at > FRESH or isinstance(recorded.event, MessageEvent)
         ],

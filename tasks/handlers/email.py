@@ -39,7 +39,7 @@ def send(event: OrderEvent | MessageEvent | PurchaseEvent, call: Call) -> str | 
 @holds_back
 def hold_back(due: Sequence[tuple[Recorded[Any], Call]], connection: Connection) -> dict[str, str]:
     """Hold back what the order has overtaken, and what staff have aborted."""
-    return needless(due, connection)
+    return needless("email", due, connection)
 
 
 @settles

@@ -19,7 +19,7 @@ from domain.events import (
 )
 from domain.kernel.event import Recorded
 from domain.kernel.unit_of_work import UnitOfWork
-from domain.messages import Message, given_up, tried_in_vain
+from domain.messages import Message, given_up
 from domain.settings import settings
 from domain.texts import Texts
 from tasks.bus.registry import Answer, Call, calls, holds_back, settles
@@ -40,7 +40,7 @@ def send(event: OrderEvent | MessageRequeued, call: Call) -> str | None:
 @holds_back
 def hold_back(due: Sequence[tuple[Recorded[Any], Call]], connection: Connection) -> dict[str, str]:
     """Hold back what the order has overtaken, what staff have aborted, and what exceeds the caps."""
-    pointless = needless(due, connection)
+    pointless = needless("sms", due, connection)
     wishes = [
         caps.Wish(call.key, recorded.event.customer_phone)
         for recorded, call in due
@@ -51,15 +51,10 @@ def hold_back(due: Sequence[tuple[Recorded[Any], Call]], connection: Connection)
 
 @settles
 def settle(answers: Sequence[Answer], shop: UnitOfWork) -> None:
-    """Keep what became of each message; a ready notice is told by e-mail where the text is lost.
-
-    That is one that is given up or exceeds a cap, or that its order has overtaken while it waited for another try.
-    """
-    in_vain = tried_in_vain(shop, [answer.call.key for answer in answers if _is_late(answer)])
+    """Keep what became of each message; a ready notice that is given up, or exceeds a cap, is told by e-mail."""
     write_down(shop, answers, message_for)
-    lost = [
-        answer for answer in answers if answer.state == "parked" or _is_capped(answer) or answer.call.key in in_vain
-    ]
+    caps.give_back(shop.connection, [answer.call.key for answer in answers if _was_never_tried(answer)])
+    lost = [answer for answer in answers if answer.state == "parked" or _is_capped(answer)]
     told = given_up(shop, [answer.call.key for answer in lost]) if lost else set()
     for answer in lost:
         message, event = answer.call.draft, answer.event
@@ -85,9 +80,8 @@ def _is_capped(answer: Answer) -> bool:
     return answer.state == "held back" and str(answer.result).startswith(caps.OVER)
 
 
-def _is_late(answer: Answer) -> bool:
-    """Tell a ready notice that is held back at a retry."""
-    return answer.state == "held back" and answer.call.attempt > 1 and isinstance(answer.event, OrderReady)
+def _was_never_tried(answer: Answer) -> bool:
+    return answer.state == "held back" and answer.call.attempt == 1
 
 
 def message_for(event: object, key: str) -> Message | None:

@@ -13,7 +13,8 @@ from domain.customers import Contact
 from domain.kernel import clock
 from domain.settings import Settings
 from tasks.bus.dead import Chosen, retry
-from tasks.gateways import switch
+from tasks.bus.retry import Wait
+from tasks.gateways import outcome, sms, switch
 from tests.integration.conftest import Shop
 
 pytestmark = pytest.mark.integration
@@ -79,6 +80,28 @@ def test_a_retry_keeps_its_slot(capped: Shop) -> None:
     capped.drain()
     assert texts(capped)["OrderDelivered"] == ("sent", "console")
     assert capped.value("SELECT count(*) FROM sms_slots") == 4
+
+
+@pytest.mark.parametrize("capped", [{"sms_per_number": 3}], indirect=True)
+def test_what_was_overtaken_before_it_could_be_tried_gives_its_slot_back(
+    capped: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(sms, "send", busy)
+        capped.order()
+        capped.drain()
+    monkeypatch.setattr(outcome, "FRESH", timedelta())
+    for _ in range(2):
+        capped.execute("UPDATE deliveries SET not_before = now() WHERE state = 'pending'")
+        capped.drain()
+    found = texts(capped)
+    assert found["OrderPlaced"] == found["OrderOutForDelivery"] == ("aborted", "overtaken by delivered")
+    assert found["OrderReady"] == ("sent", "console")
+    assert capped.value("SELECT count(*) FROM sms_slots") == sent(capped)
+
+
+def busy(*_: object) -> str:
+    raise Wait(3600)
 
 
 ONE = Settings(sms_per_hour=1)

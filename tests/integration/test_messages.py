@@ -135,36 +135,18 @@ def test_a_retry_sends_nothing_that_the_order_has_overtaken(untold: Shop) -> Non
     let_retries_come(untold)
     assert states(untold) == {
         "OrderPlaced": OVERTAKEN,
-        "OrderReady": OVERTAKEN,
+        "OrderReady": SENT,  # for a minute
         "OrderOutForDelivery": OVERTAKEN,
         "OrderDelivered": SENT,
     }
     assert [row.attempts for row in told(untold, "sms", "OrderPlaced")] == [1]
     assert {row.state for row in untold.deliveries("sms")} == {"done"}
-    let_retries_come(untold)
-    assert states(untold, "email")["OrderReady"] == SENT, "for a minute"
-    assert len(told(untold, "email", "OrderReady")) == 1
 
 
-def test_the_ready_notice_is_pointless_by_mail_too_once_the_order_was_delivered_a_minute_ago(untold: Shop) -> None:
+def test_a_ready_notice_is_pointless_a_minute_after_the_order_was_delivered(untold: Shop) -> None:
     clock.move(timedelta(seconds=61))
     let_retries_come(untold)
-    assert (states(untold)["OrderReady"], states(untold, "email")["OrderReady"]) == (OVERTAKEN, OVERTAKEN)
-
-
-def test_a_ready_notice_that_was_never_tried_is_told_in_no_way_once_the_order_is_on_its_way(
-    shop: Shop, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    configure(drive_seconds=600)
-    order = shop.order()
-    with monkeypatch.context() as patch:
-        patch.setattr(sms, "send", in_an_hour)
-        shop.drain()
-    assert shop.status(order) == "out_for_delivery"
-    monkeypatch.setattr(outcome, "FRESH", timedelta())
-    let_retries_come(shop)
-    assert states(shop)["OrderReady"] == ("aborted", "overtaken by out_for_delivery")
-    assert "OrderReady" not in states(shop, "email")
+    assert states(untold)["OrderReady"] == OVERTAKEN
 
 
 def test_a_ready_notice_that_staff_aborted_goes_out_in_no_other_way(untold: Shop) -> None:
@@ -192,8 +174,8 @@ def test_a_message_whose_worker_comes_late_is_not_sent_even_at_the_first_try(
     let_retries_come(shop)
     confirmed = {row.order_id: (row.state, row.answer, row.attempts) for row in told(shop, "sms", "OrderPlaced")}
     assert confirmed == {order.id: (*OVERTAKEN, 0), cancelled.id: ("aborted", "overtaken by cancelled", 0)}
-    mails = {(row.order_id, row.state) for row in told(shop, "email", "OrderPlaced")}
-    assert mails == {(order.id, "aborted"), (cancelled.id, "aborted")}
+    bills = {(row.order_id, row.state) for row in told(shop, "email", "OrderPlaced")}
+    assert bills == {(order.id, "sent"), (cancelled.id, "aborted")}
     assert [row.state for row in told(shop, "sms", "OrderCancelled")] == ["sent"]
 
 
@@ -215,6 +197,7 @@ def test_a_shop_that_keeps_up_is_not_asked_what_has_overtaken_what(shop: Shop, m
 def test_a_message_that_its_order_has_overtaken_is_not_sent_again(shop: Shop, about: str) -> None:
     shop.order()
     shop.drain()
+    clock.move(timedelta(seconds=61))
     with pytest.raises(TooLateError, match="Its order is delivered by now"), shop.database.begin("test") as work:
         messages.request_again(work, key_of(shop, about), "Ada")
     assert shop.rows("SELECT 1 FROM events WHERE type = 'MessageRequeued'") == []

@@ -15,6 +15,9 @@ from domain.fields import MAX_NAME, Text, visible
 Control = Literal["text", "long", "tel", "email", "number", "money", "yes", "choice", "offers"]
 """How a form asks for a field."""
 
+LAST_PLACE = 1_000_000
+"""No list is longer."""
+
 _MONEY = re.compile(r"[0-9]{1,7}(\.[0-9]{1,2})?")
 
 
@@ -52,10 +55,11 @@ def explain(entry: type[BaseModel], error: ValidationError) -> dict[str, str]:
     problems: dict[str, str] = {}
     for each in error.errors(include_url=False, include_context=False, include_input=False):
         path = each["loc"]
-        sentence = {"extra_forbidden": "There is no such field: leave it out.", "unprintable": each["msg"]}.get(
-            each["type"]
-        )
-        problems.setdefault(".".join(str(part)[:60] for part in path), sentence or _wanted(entry, path))
+        if each["type"] == "extra_forbidden":
+            sentence = "There is no such field: leave it out."
+        else:
+            sentence = each["msg"] if each["type"] in {"unprintable", "invisible"} else _wanted(entry, path)
+        problems.setdefault(".".join(str(part)[:60] for part in path), sentence)
     return problems
 
 
@@ -87,10 +91,10 @@ Name = Annotated[
 ]
 Position = Annotated[
     int | None,
-    Field(ge=1, le=1_000_000),
+    Field(ge=1, le=LAST_PLACE),
     Ask(
         "Place in the list",
-        "Give a whole number from 1, or nothing for the last place.",
+        f"Give a whole number from 1 to {LAST_PLACE}, or nothing for the last place.",
         "number",
         column="rank",
         hint="1 comes first; empty is the last.",

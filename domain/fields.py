@@ -1,6 +1,7 @@
 """What people type into fields: one line of ordinary characters, telephone numbers, addresses of e-mail."""
 
 import re
+import unicodedata
 from typing import Annotated
 
 import phonenumbers
@@ -16,17 +17,22 @@ EMAIL_PROBLEM = "This is no e-mail address: correct it or leave it out."
 
 # Control characters, line separators, lone surrogates, and what turns the direction of the text after it.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# Letters and a symbol by their category, and yet blank: the fillers of Hangul and the braille of no dots.
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 _PHONE = re.compile(r"\+?[0-9][0-9 ()./-]{2,30}|\(?[0-9][0-9 ()./-]{2,30}")
 
 
 def clean(value: object) -> object:
-    """Strip text and refuse what cannot be read on a box; leaves anything else to the field's own type."""
+    """Strip text, refuse what cannot be read on a box, and write accents one way (NFC), however they were typed.
+
+    Leaves anything else to the field's own type.
+    """
     if not isinstance(value, str):
         return value
     text = value.strip(" ")
     if _UNPRINTABLE.search(text):
         raise PydanticCustomError("unprintable", UNPRINTABLE_PROBLEM)
-    return text
+    return unicodedata.normalize("NFC", text)
 
 
 def blank_is_none(value: object) -> object:
@@ -36,7 +42,7 @@ def blank_is_none(value: object) -> object:
 
 def visible(name: str) -> str:
     """Refuse a name of which nothing can be seen."""
-    if not any(char.isprintable() and not char.isspace() for char in name):
+    if not any(unicodedata.category(char)[0] in "LNPS" and char not in _BLANK for char in name):
         raise PydanticCustomError("invisible", "Give a name that can be read.")
     return name
 

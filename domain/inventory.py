@@ -60,8 +60,8 @@ class QuantityError(StockError):
 
 MAX_QUANTITY = 10**12
 """More than any store holds, in any unit."""
-COUNT = "Count a whole number, 0 or more."
-WASTE = "Waste a whole number, 1 or more."
+COUNT = f"Count a whole number from 0 to {MAX_QUANTITY}."
+WASTE = f"Waste a whole number from 1 to {MAX_QUANTITY}."
 
 
 class RecipeBook:

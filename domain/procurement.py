@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.events import InventoryLow, PurchaseOrdered, StockReceived, SupplierInfo, SupplierReminded
-from domain.inventory import Ingredient, Stock, StockError
+from domain.inventory import MAX_QUANTITY, Ingredient, Stock, StockError
 from domain.kernel import clock
 from domain.kernel.unit_of_work import UnitOfWork
 
 UP_TO = 3
+MAX_THRESHOLD = MAX_QUANTITY // UP_TO
+"""So that what is bought for it is no more than can be counted."""
 
 
 class UnknownPurchaseError(StockError):

@@ -11,7 +11,7 @@ from pydantic import Field, create_model
 from sqlalchemy import Connection, text
 
 from domain import audit
-from domain.entry import Ask, Entry, asks, jsonable
+from domain.entry import LAST_PLACE, Ask, Entry, asks, jsonable
 from domain.kernel.unit_of_work import UnitOfWork
 from domain.sheet import MAX_ID, slug
 
@@ -206,8 +206,14 @@ class Register:
             if field not in self.elsewhere
         }
         if "rank" in values and values["rank"] is None:
-            values["rank"] = work.run(f"SELECT coalesce(max(rank), 0) + 1 FROM {self.table}").scalar()
+            values["rank"] = self._next_place(work)
         return values
+
+    def _next_place(self, work: UnitOfWork) -> int:
+        place: int = work.run(f"SELECT coalesce(max(rank), 0) + 1 FROM {self.table}").scalar_one()
+        if place > LAST_PLACE:
+            raise ConflictError("The last place in the list is taken: choose another one.", "position")
+        return place
 
     def _key(self, entry_id: str) -> Any:
         if not re.fullmatch(self.id_pattern, entry_id):

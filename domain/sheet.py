@@ -98,7 +98,7 @@ def _text(path: str) -> str:
     except OSError as error:
         raise SheetError(f"{path} cannot be read: {error.strerror or type(error).__name__}.") from None
     try:
-        return found.decode("utf-8-sig")
+        return unicodedata.normalize("NFC", found.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = found.count(b"\n", 0, error.start) + 1
         raise SheetError(f"{path}, line {line}: this is no UTF-8; save the file as CSV in UTF-8.") from None

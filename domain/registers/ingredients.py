@@ -6,8 +6,8 @@ from pydantic import Field
 
 from domain.entry import Ask, Entry, Name, Retired
 from domain.fields import Id, Text
-from domain.inventory import MAX_QUANTITY
 from domain.kernel.unit_of_work import UnitOfWork
+from domain.procurement import MAX_THRESHOLD
 from domain.register import Register
 
 
@@ -22,8 +22,13 @@ class Ingredient(Entry):
     ]
     minimum_threshold: Annotated[
         int,
-        Field(ge=0, le=MAX_QUANTITY),
-        Ask("Low below", "Give a whole number, 0 or more.", "number", hint="With less than that, more is bought."),
+        Field(ge=0, le=MAX_THRESHOLD),
+        Ask(
+            "Low below",
+            f"Give a whole number from 0 to {MAX_THRESHOLD}.",
+            "number",
+            hint="With less than that, more is bought.",
+        ),
     ]
     supplier: Annotated[
         Id,

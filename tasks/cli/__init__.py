@@ -49,6 +49,16 @@ class CannotRun(click.ClickException):
 class _Commands(click.Group):
     """Finds `pizzeria NAME` as `command` in the module `tasks.cli.NAME`."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for place, word in enumerate(args, 1):
+            if not word.strip():
+                raise CannotRun(f"Argument {place} is empty: say what is meant, or leave it out.")
+            try:
+                word.encode()
+            except UnicodeEncodeError:
+                raise CannotRun(f"Argument {place} is no text in UTF-8: type it anew.") from None
+        return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for name in COMMANDS if find_spec(f"{__name__}.{name}")]
 

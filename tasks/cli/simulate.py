@@ -1,6 +1,7 @@
 """`pizzeria simulate`: places orders over HTTP, sees that each is answered, and waits for their delivery."""
 
 import json
+import math
 import sys
 import uuid
 from typing import Any
@@ -27,8 +28,21 @@ _ONLY_WITH = {
 """What options go with: a number of orders alone, a history, a day. Those not named here go with all."""
 
 
+MOST = 1_000_000
+"""More than anybody waits for; all are thought out before the first is placed."""
+
 GUESTS = 600
 """So many orders has a Friday, if nothing is said."""
+
+
+class _Rate(click.FloatRange):
+    """So many in a second: no infinity, and no number that is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        rate: float = super().convert(value, param, ctx)
+        if not math.isfinite(rate):
+            self.fail("say a number such as 20.", param, ctx)
+        return rate
 
 
 def _baskets(shop: Shop, seed: int) -> Baskets:
@@ -75,8 +89,8 @@ def _check(history: str | None, *, day: bool) -> None:
 
 
 @click.command()
-@click.argument("number", metavar="[N]", required=False, type=click.IntRange(min=1))
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Orders per second, evenly spaced.")
+@click.argument("number", metavar="[N]", required=False, type=click.IntRange(1, MOST))
+@click.option("--rate", type=_Rate(min=0, min_open=True), help="Orders per second, evenly spaced.")
 @click.option("--url", help="Where the shop is; by default at PIZZERIA_HOST and PIZZERIA_PORT.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until the orders are delivered or cancelled.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed makes other baskets.")

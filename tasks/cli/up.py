@@ -27,7 +27,7 @@ def scaled(options: Sequence[str]) -> dict[str, int]:
     scale = {}
     for option in options:
         queue, _, number = option.partition("=")
-        if not queue or not number.isdecimal() or int(number) > 100:
+        if not queue or not (number.isascii() and number.isdecimal()) or int(number) > 100:
             raise CannotRun(f"--scale {option}: write a queue and how many workers it gets, as in sms=3 (at most 100).")
         scale[queue] = int(number)
     if scale.get(FLOWER, 0) > 1:

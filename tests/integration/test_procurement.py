@@ -133,6 +133,16 @@ def test_what_is_told_after_the_purchase_has_come_is_not_bought_again(shop: Shop
     assert shop.value("SELECT count(*) FROM purchases") == 1
 
 
+def test_whatever_threshold_a_register_takes_what_is_bought_for_it_can_be_received_and_counted(shop: Shop) -> None:
+    count_salami(shop, 10, procurement.MAX_THRESHOLD)
+    with shop.database.begin("count") as work:
+        inventory.count(work, "salami", 0)
+    shop.drain()
+    received = receive(shop, shop.value("SELECT id FROM purchases"))
+    with shop.database.begin("count") as work:
+        assert inventory.count(work, "salami", received.quantity).quantity == 3 * procurement.MAX_THRESHOLD
+
+
 def test_a_purchase_is_received_once(shop: Shop) -> None:
     count_salami(shop, 1_050, 1_000)
     shop.order(DIAVOLA)

@@ -286,6 +286,25 @@ def test_options_that_do_not_go_together_are_refused_in_a_sentence_and_nothing_i
     assert not fake.orders
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("99999999999",),
+        ("99999999999", "--day"),
+        ("1000001",),
+        ("0",),
+        ("5", "--rate", "nan"),
+        ("5", "--rate", "inf"),
+        ("5", "--rate", "0"),
+        ("--day", "--speed", "nan"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused_and_nothing_is_ordered(fake: FakeShop, words: tuple[str, ...]) -> None:
+    result = run(fake, *words)
+    assert (result.exit_code, result.stdout, result.stderr.count("Error: Invalid value for")) == (2, "", 1)
+    assert not fake.orders
+
+
 def test_a_day_is_not_played_in_a_shop_with_another_database(fake: FakeShop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(day, "placed_at", lambda _: None)
     result = run(fake, "9", "--day")

@@ -47,6 +47,10 @@ def test_columns_are_found_whatever_their_order_names_and_delimiter(tmp_path: Pa
     assert cells(tmp_path, text) == [{"name": "Margherita", "price": "12.50"}]
 
 
+def test_cells_are_written_one_way_however_their_accents_were_typed(tmp_path: Path) -> None:
+    assert cells(tmp_path, "name,price\nCafe\u0301,12.50\n") == [{"name": "Caf\u00e9", "price": "12.50"}]
+
+
 def test_the_public_pizza_sales_data_sets_header_is_understood(tmp_path: Path) -> None:
     header = (
         "pizza_id,order_id,pizza_name_id,quantity,order_date,order_time,unit_price,total_price,pizza_size,"

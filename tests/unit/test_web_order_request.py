@@ -22,6 +22,9 @@ MENU = Menu(
     {"basil": Topping("basil", "Basil", Decimal("0.60"))},
 )
 
+BLANK = "\u00a0\u00ad\u034f\u115f\u1160\u200b\u2800\u3164\ufe0f\ufeff\uffa0\U000e0061"
+"""Characters of which nothing is seen."""
+
 
 def order(**changes: Any) -> dict[str, Any]:
     plain: dict[str, Any] = {
@@ -64,7 +67,7 @@ def problems(payload: object) -> dict[str, str]:
         (order(customer={"name": "Ada"}), "customer.phone"),
         (customer(name=""), "customer.name"),
         (customer(name="   "), "customer.name"),
-        (customer(name="\u200b"), "customer.name"),
+        *((customer(name=f"{blank} {blank}"), "customer.name") for blank in BLANK),
         (customer(name="x" * 81), "customer.name"),
         (customer(name=7), "customer.name"),
         (customer(name="A\x00da"), "customer.name"),
@@ -192,6 +195,16 @@ def test_text_is_stripped_and_markup_is_text() -> None:
     read = read_order(customer(name="  <b>Ada</b>  ") | {"note": " "}, "US", lambda: MENU)
     assert read.contact.name == "<b>Ada</b>"
     assert read.note is None
+
+
+@pytest.mark.parametrize("name", ["Zoë", "ひ", "山田", "김\u3164지훈", "نگار\u200cی", "7", "🍕", "O’Hara", "a\u00adb"])
+def test_a_name_of_which_something_is_seen_is_one_whatever_else_is_in_it(name: str) -> None:
+    assert read_order(customer(name=name), "US", lambda: MENU).contact.name == name
+
+
+def test_text_is_written_one_way_however_its_accents_were_typed() -> None:
+    read = read_order(customer(name="Cafe\u0301" * 20), "US", lambda: MENU)
+    assert read.contact.name == "Caf\u00e9" * 20
 
 
 def test_a_pickup_needs_no_address_and_forgets_one() -> None:

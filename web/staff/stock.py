@@ -8,7 +8,7 @@ from flask import Response, flash, make_response, redirect, render_template, req
 from flask_login import current_user
 
 from domain import inventory, procurement
-from domain.inventory import MAX_QUANTITY, Ingredient, QuantityError, StockError
+from domain.inventory import MAX_QUANTITY, Ingredient, QuantityError, StockError, UnknownIngredientError
 from domain.kernel.unit_of_work import UnitOfWork
 from web.confirmation import Confirmation
 from web.correlation import correlation_id
@@ -67,7 +67,10 @@ def _change(step: Callable[[UnitOfWork], str]) -> Response:
 
 
 def _ingredient() -> str:
-    return request.form.get("ingredient", "").replace("\0", "")[:100]
+    chosen = request.form.get("ingredient", "").replace("\0", "")[:100]
+    if not chosen:
+        raise UnknownIngredientError("Choose an ingredient.")
+    return chosen
 
 
 def _number(field: str, wanted: str) -> int:

@@ -213,6 +213,31 @@ def test_a_name_is_given_once_whoever_asks_first(site: Site, name: str) -> None:
     assert "bring that one back" in ask(site, "POST", name, NEW[name]).text
 
 
+def test_a_name_of_which_nothing_is_seen_is_told_so(site: Site) -> None:
+    answer = ask(site, "POST", "drivers", {"name": "\u200b\u3164"})
+    assert answer.get_json()["errors"] == [{"field": "name", "problem": "Give a name that can be read."}]
+
+
+def test_a_name_is_the_same_however_its_accents_were_typed(site: Site) -> None:
+    assert add(site, "sizes", name="Cafe\u0301")["name"] == "Caf\u00e9"
+    for name in ("Cafe\u0301", "Caf\u00e9"):
+        answer = ask(site, "POST", "sizes", {"name": name})
+        assert (answer.status_code, fields(answer)) == (409, ["name"])
+
+
+@pytest.mark.parametrize("name", ["pizzas", "sizes", "toppings"])
+def test_what_is_written_down_can_be_sent_back_as_it_was_read_also_at_the_end_of_a_list(site: Site, name: str) -> None:
+    add(site, name, name="One before the end", position=999_999)
+    last = add(site, name)
+    assert last["position"] == 1_000_000
+    assert ask(site, "PUT", f"{name}/{last['id']}", last).get_json() == last
+    before = kept(site)
+    answer = ask(site, "POST", name, NEW[name] | {"name": "Beyond"})
+    assert (answer.status_code, fields(answer)) == (409, ["position"])
+    assert kept(site) == before
+    assert add(site, name, name="Beyond", position=999_998)["position"] == 999_998
+
+
 def order(pizza: str = "margherita", size: str = "large", **item: Any) -> dict[str, Any]:
     return ORDER | {"items": [{"pizza": pizza, "size": size, "quantity": 1} | item]}
 
@@ -292,6 +317,8 @@ def test_a_new_pizza_is_ordered_at_its_price_and_a_size_that_is_left_out_is_no_l
         ("ingredients", {"supplier": "nobody"}, 422, "supplier"),
         ("suppliers", {"phone": "12"}, 422, "phone"),
         ("suppliers", {"name": "!!!"}, 422, "name"),
+        ("drivers", {"name": "\u3164"}, 422, "name"),
+        ("ingredients", {"minimum_threshold": 333_333_333_334}, 422, "minimum_threshold"),
         ("suppliers", {"id": "mine"}, 422, "id"),
     ],
 )

@@ -68,10 +68,11 @@ def test_staff_count_and_waste(site: Site) -> None:
 @pytest.mark.parametrize(
     ("path", "data", "said"),
     [
-        ("count", {"ingredient": "basil", "quantity": "-1"}, "Count a whole number, 0 or more."),
-        ("count", {"ingredient": "basil"}, "Count a whole number, 0 or more."),
+        ("count", {"ingredient": "basil", "quantity": "-1"}, "Count a whole number from 0 to 1000000000000."),
+        ("count", {"ingredient": "basil"}, "Count a whole number from 0 to 1000000000000."),
+        ("count", {"quantity": "1"}, "Choose an ingredient."),
         ("count", {"ingredient": "<b>\0", "quantity": "1"}, "No ingredient is called &lt;b&gt;."),
-        ("waste", {"ingredient": "basil", "quantity": "9" * 99}, "Waste a whole number, 1 or more."),
+        ("waste", {"ingredient": "basil", "quantity": "9" * 99}, "Waste a whole number from 1 to 1000000000000."),
         ("waste", {"ingredient": "basil", "quantity": "4001"}, "no more than 4000 g of basil to waste."),
         ("receive", {"purchase": "one"}, "Choose a purchase that is on its way."),
         ("receive", {"purchase": "7"}, "There is no purchase 7."),

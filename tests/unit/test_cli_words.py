@@ -1,0 +1,37 @@
+"""What is typed behind `pizzeria`: words that no command needs to look at, because none could do anything with them."""
+
+import pytest
+from click.testing import CliRunner
+
+from tasks.cli import CannotRun, main
+from tasks.cli.up import scaled
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.mark.parametrize("word", ["\udcff", "caf\udce9", "", "  "])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sources", "remove", "{}"),
+        ("stock", "count", "{}", "5"),
+        ("stock", "count", "basil", "{}"),
+        ("menu", "86", "{}"),
+        ("messages", "show", "{}"),
+        ("webhooks", "remove", "{}"),
+        ("events", "--type", "{}"),
+        ("{}",),
+    ],
+)
+def test_what_is_no_text_is_refused_in_a_sentence_by_every_command(words: tuple[str, ...], word: str) -> None:
+    said = CliRunner().invoke(main, [each.format(word) for each in words])
+    place = words.index("{}") + 1
+    what = "is no text in UTF-8: type it anew" if word.strip() else "is empty: say what is meant, or leave it out"
+    assert (said.exit_code, said.stdout, said.stderr) == (2, "", f"Argument {place} {what}.\n")
+
+
+@pytest.mark.parametrize("number", ["", "-1", "many", "1000", "٣", "²", "1.5"])
+def test_a_scale_is_a_number_in_plain_digits(number: str) -> None:
+    assert scaled(["sms=3"]) == {"sms": 3}
+    with pytest.raises(CannotRun, match=f"^--scale sms={number}: write a queue"):
+        scaled([f"sms={number}"])

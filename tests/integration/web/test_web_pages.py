@@ -363,7 +363,7 @@ def test_staff_see_messages_and_have_one_sent_again(site: Site) -> None:
     assert "sent again just now" in at_once.text
     assert site.rows("SELECT data->>'requested_by' FROM events WHERE type = 'MessageRequeued'") == [("staff",)]
     assert "no such message" in press(client, "/staff/messages/resend", "/staff/messages", key="x").text
-    site.run("UPDATE orders SET status = 'out_for_delivery'")
+    site.run("UPDATE orders SET status = 'out_for_delivery', out_for_delivery_at = now()")
     late = press(client, "/staff/messages/resend", "/staff/messages", key="m:sms").text
     assert "Its order is out for delivery by now" in late
     assert site.rows("SELECT count(*) FROM events WHERE type = 'MessageRequeued'") == [(1,)]

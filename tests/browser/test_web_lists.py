@@ -20,16 +20,22 @@ def fits(page: Page) -> None:
     assert page.evaluate(CONTRAST) == []
 
 
+def arrive(page: Page, path: str) -> None:
+    """Wait for the page that was asked for, which must fit."""
+    page.wait_for_url(f"**{path}")
+    fits(page)
+
+
 def test_a_pizza_is_put_on_the_menu_on_a_narrow_phone_by_keyboard(open_page: OpenPage) -> None:
     page = open_page("/staff/lists", width=320)
     page.get_by_label("Name").fill("staff")
     page.get_by_label("Password").fill(STAFF_PASSWORD)
     page.get_by_role("button", name="Log in").click()
-    fits(page)
+    arrive(page, "/staff/lists")
     page.get_by_role("link", name="Pizzas").press("Enter")
-    fits(page)
+    arrive(page, "/staff/lists/pizzas")
     page.get_by_role("link", name="New pizza").press("Enter")
-    fits(page)
+    arrive(page, "/staff/new/pizzas")
     page.get_by_label("Name", exact=True).fill("Quattro stagioni della casa con tutto")
     page.get_by_label("Large, USD").fill("a lot")
     page.get_by_label("Large, USD").press("Tab")

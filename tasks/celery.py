@@ -22,6 +22,7 @@ from tasks.bus.queues import holds_countdowns, is_rabbitmq, queue
 from tasks.bus.registry import Handler
 from tasks.bus.relay import Relay
 from tasks.database import database
+from tasks.garbage import collect_seldom
 from tasks.registry import registry
 
 VISIBILITY_TIMEOUT = 60
@@ -118,12 +119,13 @@ def make_app() -> Celery:
 app = make_app()
 
 
-def _forget_database(**_: Any) -> None:
-    """Let a forked worker connect by itself."""
+def _begin_work(**_: Any) -> None:
+    """Let a process of the pool connect by itself, and collect seldom."""
     database.cache_clear()
+    collect_seldom()
 
 
-worker_process_init.connect(_forget_database)
+worker_process_init.connect(_begin_work)
 
 
 def make_queues() -> None:

@@ -1,7 +1,7 @@
 """What an event is, and the registry of all event types."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
@@ -88,7 +88,10 @@ class Catalogue:
         return event_type
 
     def upcasts(self, name: str, version: int) -> Callable[[Upcaster], Upcaster]:
-        """Add the step that turns an event's data of this version into the next; a function decorator."""
+        """Add the step that turns an event's data of this version into the next; a function decorator.
+
+        It sees personal fields encrypted, or None.
+        """
 
         def add(step: Upcaster) -> Upcaster:
             self.upcasters[name, version] = step
@@ -96,15 +99,17 @@ class Catalogue:
 
         return add
 
-    def decode(self, name: str, version: int, data: Mapping[str, Any]) -> Event:
-        """Make the present event of stored data of any version; fields it does not know are ignored.
+    def decode(self, name: str, version: int, stored: str | bytes) -> Event:
+        """Make the present event of stored JSON of any version; fields it does not know are ignored.
 
-        Raises UnknownEventError, or msgspec.ValidationError where the data does not fit.
+        Personal fields stay encrypted. Raises UnknownEventError, or msgspec.ValidationError where data does not fit.
         """
         event_type = self.types.get(name)
         if event_type is None or version > event_type.version:
             raise UnknownEventError(f"{name} version {version} is unknown to this code.")
-        present = dict(data)
+        if version == event_type.version:
+            return msgspec.json.decode(stored, type=event_type)
+        data: Data = msgspec.json.decode(stored)
         for step in range(version, event_type.version):
-            present = self.upcasters[name, step](present)
-        return msgspec.convert(present, event_type)
+            data = self.upcasters[name, step](data)
+        return msgspec.convert(data, event_type)

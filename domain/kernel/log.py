@@ -58,7 +58,7 @@ def append(connection: Connection, pending: Sequence[Pending]) -> None:
     """
     if not pending:
         return
-    subjects = {str(getattr(p.event, p.event.person)) for p in pending if p.event.personal}
+    subjects = {_person(p.event) for p in pending if p.event.personal}
     keys = make_keys(connection, subjects)
     # One JSON document: an array of texts would be escaped by the driver character by character.
     connection.execute(_APPEND, {"pending": msgspec.json.encode([_row(p, keys) for p in pending]).decode()})
@@ -81,7 +81,7 @@ def _row(pending: Pending, keys: Keys) -> dict[str, Any]:
 def _sealed(event: Event, keys: Keys) -> dict[str, Any]:
     data: dict[str, Any] = msgspec.to_builtins(event)
     if event.personal:
-        key = keys[str(getattr(event, event.person))]
+        key = keys[_person(event)]
         for field in event.personal:
             if data[field] is not None:
                 data[field] = encrypt(data[field], key)
@@ -95,26 +95,30 @@ def decode(
 
     Without ``personal``, every personal field is None.
     """
-    stored = [msgspec.json.decode(row.data) for row in rows]
-    subjects = {
-        str(data.get(kind.person))
-        for row, data in zip(rows, stored, strict=True)
-        if (kind := catalogue.types.get(row.type)) and kind.personal
-    }
-    keys = read_keys(connection, subjects) if personal else {}
-    return [_decode(catalogue, row, data, keys) for row, data in zip(rows, stored, strict=True)]
+    sealed = [_decode(catalogue, row) for row in rows]
+    keys = (
+        read_keys(connection, {_person(e) for e in sealed if isinstance(e, Event) and e.personal}) if personal else {}
+    )
+    return [_recorded(row, event, keys) for row, event in zip(rows, sealed, strict=True)]
 
 
-def _decode(catalogue: Catalogue, row: Row[Any], data: dict[str, Any], keys: Keys) -> Recorded[Event] | Exception:
-    kind = catalogue.types.get(row.type)
+def _decode(catalogue: Catalogue, row: Row[Any]) -> Event | Exception:
     try:
-        if kind and kind.personal:
-            key = keys.get(str(data.get(kind.person)))
-            for field in kind.personal & data.keys():
-                data[field] = decrypt(data[field], key)
-        event = catalogue.decode(row.type, row.version, data)
-    except Exception as unreadable:  # a damaged field, or what an upcaster raises: the event's trouble, not its batch's
+        return catalogue.decode(row.type, row.version, row.data)
+    except Exception as unreadable:  # what an upcaster raises, too: the event's trouble, not its batch's
         return unreadable
+
+
+def _recorded(row: Row[Any], event: Event | Exception, keys: Keys) -> Recorded[Event] | Exception:
+    if isinstance(event, Exception):
+        return event
+    if event.personal:
+        key = keys.get(_person(event))
+        try:
+            plain = {field: decrypt(getattr(event, field), key) for field in event.personal}
+        except Exception as damaged:
+            return damaged
+        event = msgspec.structs.replace(event, **plain)
     return Recorded(
         event,
         row.position,
@@ -125,6 +129,10 @@ def _decode(catalogue: Catalogue, row: Row[Any], data: dict[str, Any], keys: Key
         row.traceparent,
         row.recorded_at,
     )
+
+
+def _person(event: Event) -> str:
+    return str(getattr(event, event.person))
 
 
 def read_stream(connection: Connection, catalogue: Catalogue, stream: str, after: int = 0) -> list[Recorded[Event]]:

@@ -174,6 +174,7 @@ class Database:
             max_overflow=connections,
             pool_timeout=5,
             hide_parameters=True,  # an error's text must hold nothing personal
+            json_deserializer=msgspec.json.decode,
             connect_args={
                 "options": f"{_SESSION} -c lock_timeout={round(lock_seconds * 1000)}",
                 "connect_timeout": 5,
@@ -184,6 +185,7 @@ class Database:
         )
         if ping:
             _ping_what_rested(self.engine)
+        self.reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def unit_of_work(self, connection: Connection, *, causes: Sequence[Recorded[Event]]) -> UnitOfWork:
         """Give a unit of work whose caller flushes and commits; what it records was caused by these events."""
@@ -200,8 +202,11 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection for reading; nothing done on it is kept."""
-        with self.engine.connect() as connection:
+        """Give a connection for reading, of which each statement is by itself.
+
+        A transaction around it would cost two trips more, and its rollback every statement prepared on the connection.
+        """
+        with self.reading.connect() as connection:
             yield connection
 
     @contextmanager

@@ -85,6 +85,8 @@ def claim(connection: Connection, handler: str, positions: Sequence[int], token:
 
 def held(connection: Connection, handler: str, positions: Sequence[int], token: UUID) -> set[int]:
     """Lock those of the deliveries that are still this claim's own."""
+    if not positions:
+        return set()
     rows = connection.execute(
         text("SELECT position FROM deliveries" + _THESE + " AND claim = :token ORDER BY position FOR UPDATE"),
         {"handler": handler, "positions": _array(positions), "token": token},
@@ -102,25 +104,29 @@ def done(connection: Connection, handler: str, positions: Sequence[int]) -> None
     )
 
 
-def answered(connection: Connection, handler: str, results: Mapping[int, Any]) -> None:
-    """End deliveries that were answered from outside, each with its answer."""
-    if results:
-        connection.execute(
-            text(
-                "UPDATE deliveries d SET state = 'done', done_at = clock_timestamp(), error = NULL, claim = NULL,"
-                " claimed_until = NULL, result = r.result"
-                " FROM json_to_recordset(CAST(:results AS json)) AS r (position bigint, result jsonb)"
-                " WHERE d.position = r.position AND d.handler = :handler"
-                " AND d.position = ANY(CAST(:positions AS bigint[]))"
-            ),
-            {
-                "handler": handler,
-                "positions": _array(results),
-                "results": msgspec.json.encode(
-                    [{"position": position, "result": result} for position, result in results.items()]
-                ).decode(),
-            },
-        )
+def answered(connection: Connection, handler: str, results: Mapping[int, Any], token: UUID) -> set[int]:
+    """End deliveries that were answered from outside, each with its answer; gives those that are this claim's own."""
+    if not results:
+        return set()
+    rows = connection.execute(
+        text(
+            "UPDATE deliveries d SET state = 'done', done_at = clock_timestamp(), error = NULL, claim = NULL,"
+            " claimed_until = NULL, result = r.result"
+            " FROM json_to_recordset(CAST(:results AS json)) AS r (position bigint, result jsonb)"
+            " WHERE d.position = r.position AND d.handler = :handler"
+            " AND d.position = ANY(CAST(:positions AS bigint[])) AND d.state = 'pending' AND d.claim = :token"
+            " RETURNING d.position"
+        ),
+        {
+            "handler": handler,
+            "positions": _array(results),
+            "token": token,
+            "results": msgspec.json.encode(
+                [{"position": position, "result": result} for position, result in results.items()]
+            ).decode(),
+        },
+    )
+    return set(rows.scalars().all())
 
 
 def due_again(

@@ -190,14 +190,14 @@ class OutsideRunner(Runner):
         """Write outcomes down in one transaction, but none of a delivery that is no longer ours."""
         countdown = None
         with self.database.engine.begin() as connection:
-            ours = deliveries.held(connection, handler.name, [o.row.position for o in outcomes], message.token)
-            outcomes = [outcome for outcome in outcomes if outcome.row.position in ours]
-            done = {o.row.position: o.answer.result for o in outcomes if o.answer and o.answer.state in _DONE}
-            deliveries.answered(connection, handler.name, done)
+            results = {o.row.position: o.answer.result for o in outcomes if o.answer and o.answer.state in _DONE}
+            done = deliveries.answered(connection, handler.name, results, message.token)
+            others = [o.row.position for o in outcomes if o.row.position not in results]
+            held = deliveries.held(connection, handler.name, others, message.token)
             for outcome in outcomes:
-                if outcome.row.position not in done:
+                if outcome.row.position in held:
                     countdown = self._again_or_park(handler, connection, outcome, single=message.single)
-            self._settle(handler, connection, outcomes)
+            self._settle(handler, connection, [o for o in outcomes if o.row.position in done | held])
         _ANSWERED.reach()
         message.countdown = countdown
 

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
-from sqlalchemy import Engine
 
 from domain.kernel.failpoint import FailPoint
 from domain.kernel.unit_of_work import Database, is_connection_loss
@@ -19,7 +18,7 @@ POLL = 0.02
 """Seconds between two looks when nothing is to be done."""
 OUTSTANDING = 200
 """Messages that may wait at the broker for one handler; the rest wait as rows."""
-LARGEST = 200
+LARGEST = 500
 """Events in one message at the most."""
 MESSAGE_SECONDS = 1.0
 """Work that one message should hold."""
@@ -97,7 +96,6 @@ class Relay:
     beat: Callable[[], None]
     keep: timedelta | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
-    _reading: Engine = field(init=False)
     _queues: dict[str, _Queue] = field(default_factory=dict)
     _measured: float = 0
     _swept: float = 0
@@ -105,9 +103,6 @@ class Relay:
     _broker_answers: bool = False
     _worked: bool = False
     _more: bool = False
-
-    def __post_init__(self) -> None:
-        self._reading = self.database.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @property
     def idle(self) -> bool:
@@ -140,7 +135,7 @@ class Relay:
             self._beaten = now
             self._guard(self.beat)
         self._more = False
-        events, due = outbox.look(self._reading, list(self._queues))
+        events, due = outbox.look(self.database.reading, list(self._queues))
         sent = self._fan_out() if events else []
         try:
             if due:
@@ -199,7 +194,7 @@ class Relay:
 
     def measure(self) -> None:
         """Look how long the queues are and how fast the handlers; the time is the database's, from before the look."""
-        now, paces = outbox.paces(self._reading)
+        now, paces = outbox.paces(self.database.reading)
         for name in paces.keys() - self._queues.keys():
             self._queues[name] = _Queue()
         for name in self._queues.keys() - paces.keys():

@@ -29,7 +29,7 @@ MESSAGE_OVERHEAD = 0.02
 PATIENCE = 15.0
 """Seconds for which a transaction waits for the database, with a message in the worker's hand."""
 
-_PACE_EVERY = 0.5
+_PACE_EVERY = 2.0
 
 logger = structlog.get_logger(__name__)
 

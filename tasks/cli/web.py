@@ -12,6 +12,7 @@ from gunicorn.util import import_app
 from domain import logs
 from domain.settings import Settings, settings
 from tasks.cli.process import end_with_parent
+from tasks.garbage import collect_seldom
 
 
 class _JsonLines(Logger):  # type: ignore[misc]
@@ -61,7 +62,9 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         """Import the application, in the worker."""
-        return import_app(self._application)
+        application = import_app(self._application)
+        collect_seldom()
+        return application
 
 
 @click.command()

@@ -58,7 +58,7 @@ def store(url: str, version: int, placed: Sequence[Data]) -> list[str]:
     """Save orders whose OrderPlaced is of this version and waits in the outbox; gives their ids."""
     with psycopg.connect(url) as connection, connection.cursor() as cursor:
         for data in placed:
-            order = catalogue.decode("OrderPlaced", version, data)
+            order = catalogue.decode("OrderPlaced", version, msgspec.json.encode(data))
             assert isinstance(order, OrderPlaced)
             cursor.execute(
                 "INSERT INTO customers (id, phone, name, created_at) VALUES (%s, %s, 'Ada', now())"

@@ -189,7 +189,7 @@ def test_a_stored_sample_keeps_to_its_contract(name: str, version: int) -> None:
 @pytest.mark.parametrize(("name", "version"), VERSIONS)
 def test_a_stored_sample_is_read_as_the_present_event_and_nothing_in_it_is_lost(name: str, version: int) -> None:
     sample = SAMPLES[name, version]
-    event = catalogue.decode(name, version, sample)
+    event = catalogue.decode(name, version, msgspec.json.encode(sample))
     present = msgspec.to_builtins(event)
     jsonschema.validate(json.loads(msgspec.json.encode(event)), CONTRACTS[name, event.version])
     assert type(event) is catalogue.types[name]

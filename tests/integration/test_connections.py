@@ -51,3 +51,16 @@ def test_a_connection_that_is_in_use_all_the_time_is_not_asked(
 
     assert is_connection_loss(lost.value)
     assert _session(pool)
+
+
+def test_reading_lets_a_connection_keep_the_statements_that_it_has_prepared(pool: Database) -> None:
+    def prepared() -> int:
+        with pool.engine.begin() as connection:
+            return int(connection.execute(text("SELECT count(*) FROM pg_prepared_statements")).scalar_one())
+
+    before = max(prepared() for _ in range(10))
+    with pool.read() as connection:
+        connection.execute(text("SELECT 1"))
+
+    assert before > 0
+    assert prepared() >= before

@@ -12,7 +12,6 @@ from gunicorn.util import import_app
 from domain import logs
 from domain.settings import Settings, settings
 from tasks.cli.process import end_with_parent
-from tasks.garbage import collect_seldom
 
 
 class _JsonLines(Logger):  # type: ignore[misc]
@@ -62,9 +61,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         """Import the application, in the worker."""
-        application = import_app(self._application)
-        collect_seldom()
-        return application
+        return import_app(self._application)
 
 
 @click.command()

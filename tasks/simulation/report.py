@@ -28,13 +28,11 @@ class Report:
 
 
 def percentiles(values: Iterable[float], digits: int) -> dict[str, float | None]:
-    """Give the median and the 99th percentile (the nearest rank: a value that occurred), or None of nothing."""
+    """Give the median, the 95th and the 99th percentile (nearest rank: values that occurred), or None of nothing."""
     ordered = sorted(values)
-    if not ordered:
-        return {"p50": None, "p99": None}
     return {
-        name: round(ordered[max(0, math.ceil(share * len(ordered)) - 1)], digits)
-        for name, share in (("p50", 0.5), ("p99", 0.99))
+        name: round(ordered[max(0, math.ceil(share * len(ordered)) - 1)], digits) if ordered else None
+        for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
     }
 
 

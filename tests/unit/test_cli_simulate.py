@@ -158,7 +158,7 @@ def test_it_prints_exactly_the_public_figures_alone_on_stdout(fake: FakeShop) ->
         "delivery_seconds",
     ]
     assert (found["orders"], found["delivered"], found["lost"], found["duplicated"]) == (40, 40, 0, 0)
-    assert (found["delivered_per_second"], found["delivery_seconds"]) == (20.0, {"p50": 2.0, "p99": 2.0})
+    assert (found["delivered_per_second"], found["delivery_seconds"]) == (20.0, {"p50": 2.0, "p95": 2.0, "p99": 2.0})
     assert (result.exit_code, result.stderr) == (0, "")
 
 
@@ -360,9 +360,9 @@ def test_a_menu_without_anything_to_order_is_an_error() -> None:
 
 
 def test_percentiles_are_values_that_occurred() -> None:
-    assert percentiles([], 1) == {"p50": None, "p99": None}
-    assert percentiles([7], 1) == {"p50": 7, "p99": 7}
-    assert percentiles(range(1, 201), 1) == {"p50": 100, "p99": 198}
+    assert percentiles([], 1) == {"p50": None, "p95": None, "p99": None}
+    assert percentiles([7], 1) == {"p50": 7, "p95": 7, "p99": 7}
+    assert percentiles(range(1, 201), 1) == {"p50": 100, "p95": 190, "p99": 198}
 
 
 def test_the_delivery_rate_counts_from_the_first_placing_to_the_last_delivery_by_the_shops_clock() -> None:

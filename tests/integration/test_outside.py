@@ -145,16 +145,19 @@ def test_a_claim_that_the_database_lost_is_made_again_and_its_start_counted_once
     assert (delivery.state, delivery.starts) == ("done", 1)
 
 
-def test_an_answer_is_not_written_down_once_the_claim_is_anothers(probe: Probe) -> None:
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_answer_is_not_written_down_once_the_claim_is_anothers(probe: Probe, fails: bool) -> None:
     def call(_: OrderPlaced, __: Call) -> str:
         probe.shop.execute("UPDATE deliveries SET claim = gen_random_uuid()")
+        if fails:
+            raise OSError("503")
         return "too late"
 
     handler = probe.subscribe(call, outside=True)
     probe.shop.order()
     probe.outside(handler, probe.fan_out())
     (delivery,) = probe.deliveries()
-    assert (delivery.state, delivery.result) == ("pending", None)
+    assert (delivery.state, delivery.result, delivery.attempts) == ("pending", None, 0)
 
 
 def test_a_database_that_goes_away_after_a_call_has_the_answer_kept_and_no_call_repeated(probe: Probe) -> None:

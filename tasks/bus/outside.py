@@ -98,7 +98,7 @@ class OutsideRunner(Runner):
             poison = [row for row in rows if row.position in parked]
             message.rows = [row for row in rows if row.position not in parked]
             deliveries.claim(connection, handler.name, [row.position for row in message.rows], message.token)
-            message.events = self.decode(connection, message.rows, personal=True)
+            message.events = self.decode(connection, message.rows, personal=handler.personal)
             message.calls = [self._key(handler, row) for row in message.rows]
             if handler.hold_back:
                 due = zip(message.events, message.calls, strict=True)
@@ -118,7 +118,7 @@ class OutsideRunner(Runner):
             logger.error("settling_failed", handler=handler.name, error=type(error).__name__)
 
     def _poisoned(self, handler: Handler, connection: Any, row: Row[Any]) -> _Outcome:
-        (event,) = self.decode(connection, [row], personal=True)
+        (event,) = self.decode(connection, [row], personal=handler.personal)
         if isinstance(event, Exception):
             return _Outcome(row, None, None)
         answer = Answer(event.event, self._key(handler, row), "parked", error=deliveries.POISON)

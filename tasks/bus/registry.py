@@ -114,6 +114,11 @@ class Handler:
         filled = [subscription.fills for subscription in self.subscriptions.values()]
         return tuple(sorted({table for tables in filled for table in tables})) if all(filled) else ()
 
+    @property
+    def personal(self) -> bool:
+        """Whether any of its functions asks for personal fields."""
+        return any(subscription.personal for subscription in self.subscriptions.values())
+
     def retry_for(self, event_type: str) -> Retry:
         """Give the policy for a failed event of this type."""
         found = self.subscriptions.get(event_type)
@@ -142,10 +147,14 @@ def calls(
     event_type: type[Event],
     *more: type[Event],
     retry: Retry | None = None,
+    personal: bool = True,
     where: Mapping[str, str] | None = None,
 ) -> Callable[[Outside], Outside]:
-    """Subscribe a function that calls outside for one event, with no transaction open; ``where`` as in ``handles``."""
-    return _subscribe((event_type, *more), outside=True, retry=retry, personal=True, where=where)
+    """Subscribe a function that calls outside for one event, with no transaction open; ``where`` as in ``handles``.
+
+    It gets personal fields, which most calls are about, unless it does without.
+    """
+    return _subscribe((event_type, *more), outside=True, retry=retry, personal=personal, where=where)
 
 
 def settles(function: Settle) -> Settle:

@@ -216,8 +216,7 @@ class _Replay:
         return Replayed(events, found)
 
     def _apply(self, rows: Sequence[Row[Any]]) -> None:
-        personal = any(subscription.personal for subscription in self._handler.subscriptions.values())
-        decoded = decode(self._connection, self._catalogue, rows, personal=personal)
+        decoded = decode(self._connection, self._catalogue, rows, personal=self._handler.personal)
         events = [self._readable(event) for event in decoded]
         try:
             with self._connection.begin_nested():

@@ -16,7 +16,7 @@ def a_broker_is_named() -> bool:
     return settings().events_amqp_url is not None
 
 
-@calls(*integration.TRANSLATIONS, retry=RETRY)
+@calls(*integration.TRANSLATIONS, retry=RETRY, personal=False)
 def publish(event: OrderEvent, call: Call) -> str:
     """Publish an event."""
     return _target.tell(event, call)

@@ -19,7 +19,7 @@ def servers_are_named() -> bool:
     return named
 
 
-@calls(*integration.TRANSLATIONS, retry=RETRY)
+@calls(*integration.TRANSLATIONS, retry=RETRY, personal=False)
 def publish(event: OrderEvent, call: Call) -> str:
     """Publish an event."""
     return _target.tell(event, call)

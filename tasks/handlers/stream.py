@@ -16,7 +16,7 @@ def a_redis_is_named() -> bool:
     return settings().events_redis_url is not None
 
 
-@calls(*integration.TRANSLATIONS, retry=RETRY)
+@calls(*integration.TRANSLATIONS, retry=RETRY, personal=False)
 def append(event: OrderEvent, call: Call) -> str:
     """Append an event."""
     return _target.tell(event, call)

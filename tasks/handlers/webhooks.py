@@ -26,7 +26,7 @@ def somebody_listens(connection: Connection) -> bool:
     return webhooks.are_wanted(connection)
 
 
-@calls(*integration.TRANSLATIONS, retry=RETRY)
+@calls(*integration.TRANSLATIONS, retry=RETRY, personal=False)
 def post(event: OrderEvent, call: Call) -> str:
     """Post an event to those endpoints that have not got it; waits, uncounted, for those that are left alone."""
     told = integration.translate(event, call.event_id)

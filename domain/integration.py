@@ -196,8 +196,13 @@ def translate(event: OrderEvent, event_id: UUID) -> IntegrationEvent:
     """Translate an event that leaves the house; its id stays that of the domain event. Raises KeyError for another."""
     how = TRANSLATIONS[type(event)]
     told = msgspec.to_builtins(how.translate(event))
-    at = datetime.fromtimestamp((event_id.int >> 80) / 1000, UTC)  # which a UUIDv7 begins with
-    return IntegrationEvent(event_id, at, how.name, how.type, f"order/{event.order_id}", how.dataschema, told)
+    subject = f"order/{event.order_id}"
+    return IntegrationEvent(event_id, happened_at(event_id), how.name, how.type, subject, how.dataschema, told)
+
+
+def happened_at(event_id: UUID) -> datetime:
+    """Tell when an event happened, by its id."""
+    return datetime.fromtimestamp((event_id.int >> 80) / 1000, UTC)  # which a UUIDv7 begins with
 
 
 def schema(translation: Translation) -> dict[str, Any]:

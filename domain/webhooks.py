@@ -1,10 +1,11 @@
 """Webhooks: the endpoints that staff keep, what each was sent, and how long one that fails is left alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import Connection, text
 from uuid_utils.compat import uuid7
 
@@ -30,28 +31,50 @@ class Endpoint:
     url: str
     secret: str
     types: tuple[str, ...]
+    created_at: datetime
     failures: int
     failing_since: datetime | None
     next_call_at: datetime | None
     last_answer: str | None
     disabled_at: datetime | None
 
-    def wants(self, name: str) -> bool:
-        """Tell whether an integration event of this name is to be posted here."""
-        return not self.types or name in self.types
+    def wants(self, name: str, at: datetime) -> bool:
+        """Tell whether an integration event of this name is to be posted here: none from before it was added."""
+        return self.created_at <= at and (not self.types or name in self.types)
+
+    def is_left_alone(self, now: datetime) -> bool:
+        """Tell whether nothing is to be posted here yet."""
+        return self.next_call_at is not None and self.next_call_at > now
 
     @property
     def state(self) -> str:
         """Well, failing or disabled."""
         return "disabled" if self.disabled_at else "failing" if self.failing_since else "well"
 
+    def after_success(self, answer: str, seconds: float) -> "Endpoint":
+        """Give it as it is once it took an event; one that took its time over it is left alone for a while."""
+        pause = timedelta(seconds=seconds * SLOW_SHARE) if seconds > SLOW_SECONDS else None
+        due = clock.now() + pause if pause else None
+        return replace(self, failures=0, failing_since=None, next_call_at=due, last_answer=answer)
 
-_SELECT = f"SELECT {', '.join(Endpoint.__dataclass_fields__)} FROM webhook_endpoints "
+    def after_failure(self, answer: str, *, give_up_after: timedelta, is_gone: bool = False) -> "Endpoint":
+        """Give it as it is once it failed: left alone for a while, or disabled."""
+        now = clock.now()
+        since = self.failing_since or now
+        failing = replace(self, failures=self.failures + 1, failing_since=since, last_answer=answer)
+        if is_gone or now - since > give_up_after:
+            return replace(failing, disabled_at=now)
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self.failures, 20))
+        return replace(failing, next_call_at=now + timedelta(seconds=pause))
+
+
+_COLUMNS = ", ".join(Endpoint.__dataclass_fields__)
 
 
 def endpoints(connection: Connection) -> list[Endpoint]:
     """Read every endpoint, the oldest first."""
-    return [_endpoint(row) for row in connection.execute(text(_SELECT + "ORDER BY created_at, id"))]
+    rows = connection.execute(text(f"SELECT {_COLUMNS} FROM webhook_endpoints ORDER BY created_at, id"))
+    return [_endpoint(row) for row in rows]
 
 
 def are_wanted(connection: Connection) -> bool:
@@ -59,16 +82,17 @@ def are_wanted(connection: Connection) -> bool:
     return bool(connection.execute(text("SELECT EXISTS (SELECT FROM webhook_endpoints)")).scalar_one())
 
 
-def still_to_be_told(connection: Connection, event_id: UUID, at: datetime) -> list[Endpoint]:
-    """Read the enabled endpoints that were there when an event happened and were not sent it yet."""
+def still_wanting(connection: Connection, events: Sequence[UUID]) -> list[tuple[Endpoint, set[UUID]]]:
+    """Read the enabled endpoints, each with those of the events that it took while others were left alone."""
     rows = connection.execute(
         text(
-            _SELECT + "e WHERE disabled_at IS NULL AND created_at <= :at AND NOT EXISTS"
-            " (SELECT FROM webhook_posts p WHERE p.event_id = :event AND p.endpoint_id = e.id) ORDER BY id"
+            f"SELECT {_COLUMNS}, ARRAY(SELECT p.event_id FROM webhook_posts p"
+            "  WHERE p.event_id = ANY(CAST(:events AS uuid[])) AND p.endpoint_id = e.id) AS took"
+            " FROM webhook_endpoints e WHERE disabled_at IS NULL ORDER BY id"
         ),
-        {"event": event_id, "at": at},
+        {"events": list(events)},
     )
-    return [_endpoint(row) for row in rows]
+    return [(_endpoint(row), set(row.took)) for row in rows]
 
 
 def _endpoint(row: object) -> Endpoint:
@@ -78,14 +102,14 @@ def _endpoint(row: object) -> Endpoint:
 
 def add(work: UnitOfWork, url: str, types: Sequence[str]) -> Endpoint:
     """Add an endpoint, with a secret of its own; gives it."""
-    endpoint = Endpoint(uuid7().hex, url, new_secret(), tuple(types), 0, None, None, None, None)
+    endpoint = Endpoint(uuid7().hex, url, new_secret(), tuple(types), clock.now(), 0, None, None, None, None)
     work.run(
         "INSERT INTO webhook_endpoints (id, url, secret, types, created_at) VALUES (:id, :url, :secret, :types, :now)",
         id=endpoint.id,
         url=url,
         secret=endpoint.secret,
         types=list(types),
-        now=clock.now(),
+        now=endpoint.created_at,
     )
     return endpoint
 
@@ -107,51 +131,33 @@ def enable(work: UnitOfWork, endpoint_id: str) -> None:
         raise UnknownEndpointError(endpoint_id)
 
 
-def note_success(work: UnitOfWork, endpoint: Endpoint, event_id: UUID, answer: str, seconds: float) -> None:
-    """Write down that an endpoint took an event; one that took its time over it is left alone for a while."""
-    now = clock.now()
-    pause = timedelta(seconds=seconds * SLOW_SHARE) if seconds > SLOW_SECONDS else None
+def save(work: UnitOfWork, endpoint: Endpoint) -> None:
+    """Write down how an endpoint is after it was posted to; one that is disabled meanwhile stays so."""
     work.run(
-        "INSERT INTO webhook_posts (event_id, endpoint_id, answer, posted_at) VALUES (:event, :id, :answer, :now)"
-        " ON CONFLICT DO NOTHING",
-        event=event_id,
+        "UPDATE webhook_endpoints SET failures = :failures, failing_since = :since, next_call_at = :next,"
+        " last_answer = :answer, disabled_at = coalesce(disabled_at, :disabled) WHERE id = :id",
         id=endpoint.id,
-        answer=answer,
-        now=now,
-    )
-    work.run(
-        "UPDATE webhook_endpoints SET failures = 0, failing_since = NULL, last_answer = :answer, next_call_at = :next"
-        " WHERE id = :id AND (failing_since IS NOT NULL OR next_call_at IS DISTINCT FROM :next"
-        "  OR last_answer IS DISTINCT FROM :answer)",
-        id=endpoint.id,
-        answer=answer,
-        next=now + pause if pause else None,
+        failures=endpoint.failures,
+        since=endpoint.failing_since,
+        next=endpoint.next_call_at,
+        answer=endpoint.last_answer,
+        disabled=endpoint.disabled_at,
     )
 
 
-def note_failure(
-    work: UnitOfWork, endpoint: Endpoint, answer: str, *, give_up_after: timedelta, is_gone: bool = False
-) -> datetime | None:
-    """Write down that an endpoint failed; gives when it is called next, or None where it is disabled now."""
+def note_taken(work: UnitOfWork, taken: Sequence[tuple[UUID, Endpoint]]) -> None:
+    """Write down which endpoints took which events that others still wait for; one removed meanwhile is left out."""
+    if not taken:
+        return
     now = clock.now()
-    since = endpoint.failing_since or now
-    if is_gone or now - since > give_up_after:
-        work.run(
-            "UPDATE webhook_endpoints SET disabled_at = :now, last_answer = :answer, failing_since = :since,"
-            " failures = failures + 1 WHERE id = :id",
-            id=endpoint.id,
-            now=now,
-            answer=answer,
-            since=since,
-        )
-        return None
-    due = now + timedelta(seconds=min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(endpoint.failures, 20)))
+    rows = [
+        {"event_id": event_id, "endpoint_id": endpoint.id, "answer": endpoint.last_answer, "posted_at": now}
+        for event_id, endpoint in taken
+    ]
     work.run(
-        "UPDATE webhook_endpoints SET failures = failures + 1, failing_since = :since, next_call_at = :due,"
-        " last_answer = :answer WHERE id = :id",
-        id=endpoint.id,
-        since=since,
-        due=due,
-        answer=answer,
+        "INSERT INTO webhook_posts (event_id, endpoint_id, answer, posted_at)"
+        " SELECT r.event_id, e.id, r.answer, r.posted_at"
+        " FROM json_populate_recordset(CAST(NULL AS webhook_posts), CAST(:rows AS json)) r"
+        " JOIN webhook_endpoints e ON e.id = r.endpoint_id FOR KEY SHARE OF e ON CONFLICT DO NOTHING",
+        rows=msgspec.json.encode(rows).decode(),
     )
-    return due

@@ -17,7 +17,6 @@ from tasks.bus.retry import Wait
 from tasks.bus.runner import (
     BUDGET,
     DatabaseAwayError,
-    Failure,
     Runner,
     describe,
     failure_of,
@@ -40,7 +39,7 @@ _ANSWERED = FailPoint("outside.answered")
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """One call's outcome, not yet written down; without an answer it waits, uncounted."""
+    """One call's outcome, not yet written down; one that waits, or has no answer, is tried again uncounted."""
 
     row: Row[Any]
     event: Recorded[Event] | None
@@ -59,7 +58,7 @@ class _Message:
     rows: Sequence[Row[Any]] = ()
     events: Sequence[Recorded[Event] | Exception] = ()
     calls: Sequence[Call] = ()
-    held_back: Mapping[str, str] = field(default_factory=dict)
+    held_back: Mapping[str, str | Wait] = field(default_factory=dict)
     unwritten: list[_Outcome] = field(default_factory=list)
     countdown: float | None = None
 
@@ -80,7 +79,10 @@ class OutsideRunner(Runner):
             if time.monotonic() - message.started > BUDGET:
                 self.insist(self.give_back, handler, [row.position for row in message.rows[index:]], message.token)
                 break
-            message.unwritten.append(self._call(handler, row, event, call, message.held_back.get(call.key)))
+            why_not = message.held_back.get(call.key)
+            if isinstance(why_not, Wait):  # it was postponed when the others were claimed
+                continue
+            message.unwritten.append(self._call(handler, row, event, call, why_not))
             if time.monotonic() - flushed > FLUSH_AFTER:
                 self._write_down(handler, message)
                 flushed = time.monotonic()
@@ -97,7 +99,6 @@ class OutsideRunner(Runner):
             parked = set(deliveries.count_start(connection, handler.name, again))
             poison = [row for row in rows if row.position in parked]
             message.rows = [row for row in rows if row.position not in parked]
-            deliveries.claim(connection, handler.name, [row.position for row in message.rows], message.token)
             message.events = self.decode(connection, message.rows, personal=handler.personal)
             message.calls = [self._key(handler, row) for row in message.rows]
             if handler.hold_back:
@@ -105,9 +106,24 @@ class OutsideRunner(Runner):
                 message.held_back = handler.hold_back(
                     [(event, call) for event, call in due if not isinstance(event, Exception)], connection
                 )
+            ready = self._postpone(handler, connection, message)
+            deliveries.claim(connection, handler.name, ready, message.token)
             outcomes = [self._poisoned(handler, connection, row) for row in poison]
         if outcomes:
             self._settle_poison(handler, outcomes)
+
+    @staticmethod
+    def _postpone(handler: Handler, connection: Any, message: _Message) -> list[int]:
+        """Leave to the relay, which gathers it, what the handler has wait; gives the positions of the others."""
+        ready: list[int] = []
+        waiting: dict[float, list[int]] = {}
+        for row, call in zip(message.rows, message.calls, strict=True):
+            why_not = message.held_back.get(call.key)
+            those = waiting.setdefault(seconds_of(why_not), []) if isinstance(why_not, Wait) else ready
+            those.append(row.position)
+        for seconds, positions in waiting.items():
+            deliveries.due_again(connection, handler.name, positions, seconds=seconds)
+        return ready
 
     def _settle_poison(self, handler: Handler, outcomes: Sequence[_Outcome]) -> None:
         """Let the handler write its rows about poison; it is parked already, whatever comes of this."""
@@ -132,29 +148,30 @@ class OutsideRunner(Runner):
         self, handler: Handler, row: Row[Any], event: Recorded[Event] | Exception, call: Call, why_not: str | None
     ) -> _Outcome:
         """Call outside for one event, unless it is held back; whatever comes of it is an outcome."""
+        if isinstance(event, Exception):
+            return self._failed(handler, row, event, call, event)
+        if why_not:
+            return _Outcome(row, event, Answer(event.event, call, "held back", result=why_not))
         try:
-            if isinstance(event, Exception):
-                raise event
-            if why_not:
-                return _Outcome(row, event, Answer(event.event, call, "held back", result=why_not))
             result = handler.subscriptions[row.type].function(event.event, call)
         except Wait as wait:
-            return _Outcome(row, None, None, seconds_of(wait))
+            return _Outcome(row, event, Answer(event.event, call, "waiting"), seconds_of(wait))
         except Exception as error:
             if is_connection_loss(error):  # our own database is away: nobody's attempt
                 return _Outcome(row, None, None, _DATABASE_SECONDS)
-            failure = failure_of(handler, row, error)
-            log_failure(handler, row, error, failure)
-            return self._failed(row, event, call, failure)
+            return self._failed(handler, row, event, call, error)
         _CALLED.reach()
         return _Outcome(row, event, Answer(event.event, call, "done", result=result))
 
     @staticmethod
-    def _failed(row: Row[Any], event: Recorded[Event] | Exception, call: Call, failure: Failure) -> _Outcome:
-        if isinstance(event, Exception):  # unreadable: only its delivery can be written down
-            answer = Answer(Event(), call, "parked" if failure.pause is None else "failed", error=failure.text)
-            return _Outcome(row, None, answer, failure.pause)
+    def _failed(
+        handler: Handler, row: Row[Any], event: Recorded[Event] | Exception, call: Call, error: Exception
+    ) -> _Outcome:
+        failure = failure_of(handler, row, error)
+        log_failure(handler, row, error, failure)
         state = "parked" if failure.pause is None else "failed"
+        if isinstance(event, Exception):  # unreadable: only its delivery can be written down
+            return _Outcome(row, None, Answer(Event(), call, state, error=failure.text), failure.pause)
         return _Outcome(row, event, Answer(event.event, call, state, error=failure.text), failure.pause)
 
     def _write_down(self, handler: Handler, message: _Message) -> None:
@@ -188,28 +205,34 @@ class OutsideRunner(Runner):
 
     def _write(self, handler: Handler, message: _Message, outcomes: Sequence[_Outcome]) -> None:
         """Write outcomes down in one transaction, but none of a delivery that is no longer ours."""
-        countdown = None
         with self.database.engine.begin() as connection:
             results = {o.row.position: o.answer.result for o in outcomes if o.answer and o.answer.state in _DONE}
             done = deliveries.answered(connection, handler.name, results, message.token)
             others = [o.row.position for o in outcomes if o.row.position not in results]
             held = deliveries.held(connection, handler.name, others, message.token)
-            for outcome in outcomes:
-                if outcome.row.position in held:
-                    countdown = self._again_or_park(handler, connection, outcome, single=message.single)
+            unfinished = [o for o in outcomes if o.row.position in held]
+            countdown = self._again_or_park(handler, connection, unfinished, single=message.single)
             self._settle(handler, connection, [o for o in outcomes if o.row.position in done | held])
         _ANSWERED.reach()
         message.countdown = countdown
 
-    def _again_or_park(self, handler: Handler, connection: Any, outcome: _Outcome, *, single: bool) -> float | None:
-        error = outcome.answer.error if outcome.answer else None
-        position = outcome.row.position
-        if outcome.pause is None:
-            deliveries.park(connection, handler.name, [position], error or "")
-            return None
-        hold = self.may_hold(outcome.pause, single=single)
-        deliveries.due_again(connection, handler.name, [position], seconds=outcome.pause, failure=error, in_broker=hold)
-        return outcome.pause if hold else None
+    def _again_or_park(
+        self, handler: Handler, connection: Any, outcomes: Sequence[_Outcome], *, single: bool
+    ) -> float | None:
+        """Write down what is not done, all that is alike by one statement; gives the countdown of a single one."""
+        countdown = None
+        alike: dict[tuple[float | None, str | None], list[int]] = {}
+        for outcome in outcomes:
+            error = outcome.answer.error if outcome.answer else None
+            alike.setdefault((outcome.pause, error), []).append(outcome.row.position)
+        for (pause, error), positions in alike.items():
+            if pause is None:
+                deliveries.park(connection, handler.name, positions, error or "")
+                continue
+            hold = self.may_hold(pause, single=single)
+            deliveries.due_again(connection, handler.name, positions, seconds=pause, failure=error, in_broker=hold)
+            countdown = pause if hold else None
+        return countdown
 
     def _settle(self, handler: Handler, connection: Any, outcomes: Sequence[_Outcome]) -> None:
         """Let the handler write its own rows and record events about the answers, in the same transaction."""

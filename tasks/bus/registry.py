@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from domain.kernel.event import Event, Recorded
 from domain.kernel.unit_of_work import UnitOfWork
-from tasks.bus.retry import Retry
+from tasks.bus.retry import Retry, Wait
 
 _MARK = "__subscriptions__"
 _SETTLES = "__settles__"
@@ -49,7 +49,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of one call: ``state`` is done, failed (and tried again), parked, or held back (for ``result``)."""
+    """What became of one call: ``state`` is done, failed or waiting (both tried again), parked, or held back.
+
+    The ``result`` of one that is held back is the reason.
+    """
 
     event: Event
     call: Call
@@ -59,8 +62,8 @@ class Answer:
 
 
 Settle = Callable[[Sequence[Answer], UnitOfWork], None]
-HoldBack = Callable[[Sequence[tuple[Recorded[Any], Call]], Connection], Mapping[str, str]]
-"""Tells which of the calls that are about to be made must not be, each by its key with the reason."""
+HoldBack = Callable[[Sequence[tuple[Recorded[Any], Call]], Connection], Mapping[str, str | Wait]]
+"""Tells which of the calls that are about to be made must not be, each by its key with the reason, or not yet."""
 Wanted = Callable[[Connection], bool]
 """Tells from the database whether a handler is to get events at all."""
 SetUp = Callable[[], bool]
@@ -166,7 +169,8 @@ def settles(function: Settle) -> Settle:
 def holds_back(function: HoldBack) -> HoldBack:
     """Name the function that is asked before a batch of calls, in the transaction that claims their deliveries.
 
-    A call that it holds back is not made: its delivery is done, with the reason as its result.
+    A call that it holds back is not made: its delivery is done, with the reason as its result. With a Wait it is not
+    made yet: its delivery is not claimed, and is postponed by one statement with those that wait as long.
     """
     setattr(function, _HOLDS_BACK, True)
     return function

@@ -1,5 +1,6 @@
 """Runs a handler for the deliveries that a message names."""
 
+import math
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -135,5 +136,5 @@ def log_failure(handler: Handler, row: Row[Any], error: BaseException, failure: 
 
 
 def seconds_of(wait: Wait) -> float:
-    """Give how long to wait, never less than nothing."""
-    return max(0.0, wait.seconds)
+    """Give how long to wait, to the next tenth, so that what waits for one moment is written down together."""
+    return max(0.0, math.ceil(wait.seconds * 10) / 10)

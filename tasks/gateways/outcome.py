@@ -44,7 +44,7 @@ def _about(event: Event) -> tuple[str, str | None]:
 def write_down(
     shop: UnitOfWork, answers: Sequence[Answer], message_for: Callable[[Event, str], Message | None]
 ) -> None:
-    """Write a row for each answer about a message; a failed one shows the last line of its error.
+    """Write a row for each answer about a message, none for one that waits; a failed one shows its error's last line.
 
     What was not called, since it is poison or was held back, is drafted now.
     """
@@ -56,7 +56,7 @@ def write_down(
         [
             (answer.call.draft, _STATES[answer.state], _attempts(answer), _said(answer))
             for answer in answers
-            if answer.call.draft is not None
+            if answer.call.draft is not None and answer.state in _STATES
         ],
     )
 

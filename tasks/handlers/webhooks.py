@@ -1,23 +1,62 @@
 """Webhooks: posts the integration events to every endpoint that wants them, each once, however long one is away."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection
 
 from domain import integration, webhooks
 from domain.events import OrderEvent
+from domain.integration import IntegrationEvent
 from domain.kernel import clock
+from domain.kernel.event import Recorded
+from domain.kernel.unit_of_work import UnitOfWork
 from domain.settings import settings
 from domain.webhooks import Endpoint
-from tasks.bus.registry import Call, calls, subscribed_while
+from tasks.bus.registry import Answer, Call, calls, holds_back, settles, subscribed_while
 from tasks.bus.retry import Retry, Wait
-from tasks.database import database
 from tasks.gateways import envelope, webhook
 
 RETRY = Retry(times=8, first=1, cap=30)
+TOLD = "nobody is still to be told"
 
 _logger = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Round:
+    """One event's way round the endpoints that it is owed to, each as it was before and after its post.
+
+    ``known`` are the endpoints as the last post left them; all events of a message share it.
+    """
+
+    owed: Sequence[str]
+    known: dict[str, Endpoint]
+    posts: list[tuple[Endpoint, Endpoint]] = field(default_factory=list)
+
+    def note(self, before: Endpoint, after: Endpoint) -> None:
+        """Keep what became of an endpoint by a post."""
+        self.known[after.id] = after
+        self.posts.append((before, after))
+
+    @property
+    def took(self) -> list[Endpoint]:
+        """The endpoints that took the event."""
+        return [after for _, after in self.posts if after.state == "well"]
+
+    @property
+    def left(self) -> list[Endpoint]:
+        """The endpoints that it is still owed to."""
+        took = {endpoint.id for endpoint in self.took}
+        return [self.known[each] for each in self.owed if each not in took and not self.known[each].disabled_at]
+
+    def wait(self, now: datetime) -> Wait:
+        """Give for how long it waits: until one of those left is to be called again."""
+        due = min(endpoint.next_call_at or now for endpoint in self.left)
+        return Wait((due - now).total_seconds(), "an endpoint is left alone for a while")
 
 
 @subscribed_while
@@ -26,31 +65,67 @@ def somebody_listens(connection: Connection) -> bool:
     return webhooks.are_wanted(connection)
 
 
+@holds_back
+def hold_back(due: Sequence[tuple[Recorded[Any], Call]], connection: Connection) -> dict[str, str | Wait]:
+    """Hold back what nobody is still to be told, and have wait what is owed only to endpoints that are left alone."""
+    held: dict[str, str | Wait] = {}
+    now = clock.now()
+    wanting = webhooks.still_wanting(connection, [recorded.id for recorded, _ in due])
+    known = {endpoint.id: endpoint for endpoint, _ in wanting}
+    for recorded, call in due:
+        name, at = integration.TRANSLATIONS[type(recorded.event)].name, integration.happened_at(recorded.id)
+        owed = [each.id for each, took in wanting if recorded.id not in took and each.wants(name, at)]
+        call.draft = Round(owed, known)
+        if not owed:
+            held[call.key] = TOLD
+        elif all(known[each].is_left_alone(now) for each in owed):
+            held[call.key] = call.draft.wait(now)
+    return held
+
+
 @calls(*integration.TRANSLATIONS, retry=RETRY, personal=False)
 def post(event: OrderEvent, call: Call) -> str:
     """Post an event to those endpoints that have not got it; waits, uncounted, for those that are left alone."""
+    its_round: Round = call.draft
     told = integration.translate(event, call.event_id)
-    with database().read() as connection:
-        found = [each for each in webhooks.still_to_be_told(connection, told.id, told.at) if each.wants(told.name)]
-    later = [at for each in found if (at := _post(each, told)) is not None]
-    if later:
-        raise Wait((min(later) - clock.now()).total_seconds(), "an endpoint is left alone for a while")
-    return f"posted to {len(found)}"
+    for endpoint in its_round.left:
+        if not endpoint.is_left_alone(clock.now()):
+            its_round.note(endpoint, _post(endpoint, told))
+    if its_round.left:
+        raise its_round.wait(clock.now())
+    return f"posted to {len(its_round.took)}"
 
 
-def _post(endpoint: Endpoint, told: integration.IntegrationEvent) -> datetime | None:
-    """Post an event to an endpoint and write down what came of it; gives when to try again, if that helps."""
+def _post(endpoint: Endpoint, told: IntegrationEvent) -> Endpoint:
+    """Post an event to an endpoint; gives the endpoint as it is then."""
     shop = settings()
-    if endpoint.next_call_at is not None and endpoint.next_call_at > clock.now():
-        return endpoint.next_call_at
-    body = envelope.structured(told)
-    posted = webhook.post(endpoint, str(told.id), body, webhook.networks(shop.webhook_networks))
-    with database().begin(f"webhook-{endpoint.id}") as work:
-        if posted.took:
-            webhooks.note_success(work, endpoint, told.id, posted.answer, posted.seconds)
-            return None
-        days = timedelta(days=shop.webhook_days)
-        due = webhooks.note_failure(work, endpoint, posted.answer, give_up_after=days, is_gone=posted.is_gone)
-    if due is None:
-        _logger.error("webhook_disabled", endpoint=endpoint.id, answer=posted.answer)
-    return due
+    posted = webhook.post(endpoint, str(told.id), envelope.structured(told), webhook.networks(shop.webhook_networks))
+    if posted.took:
+        return endpoint.after_success(posted.answer, posted.seconds)
+    after = endpoint.after_failure(
+        posted.answer, give_up_after=timedelta(days=shop.webhook_days), is_gone=posted.is_gone
+    )
+    if after.disabled_at:
+        _logger.error("webhook_disabled", endpoint=after.id, answer=posted.answer)
+    return after
+
+
+@settles
+def settle(answers: Sequence[Answer], work: UnitOfWork) -> None:
+    """Keep how the endpoints are now, and who took an event that another still waits for.
+
+    Of what is done, nobody asks again who took it; of an endpoint that is as it was, there is nothing to keep.
+    """
+    rounds = [(answer, answer.call.draft) for answer in answers if isinstance(answer.call.draft, Round)]
+    changed = {after.id: after for _, each in rounds for before, after in each.posts if after != before}
+    for endpoint_id in sorted(changed):
+        webhooks.save(work, changed[endpoint_id])
+    webhooks.note_taken(
+        work,
+        [
+            (answer.call.event_id, endpoint)
+            for answer, each in rounds
+            if answer.state != "done"
+            for endpoint in each.took
+        ],
+    )

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import event, make_url, text
 
 from domain import menu, migrations, orders, seed
 from domain.basket import Line, NewOrder
@@ -22,6 +23,7 @@ from domain.placing import Incoming, Outcome, place
 from domain.settings import settings
 from tasks.bus import inline, outbox, subscriptions
 from tasks.bus.inside import InsideRunner
+from tasks.bus.outside import OutsideRunner
 from tasks.bus.registry import Registry
 from tasks.database import database
 from tasks.gateways import outcome, switch
@@ -124,7 +126,7 @@ class Shop:
         outbox.fan_out(self.database.engine, [])
 
     def run(self, handler: str, event_type: str) -> None:
-        """Run one handler, which must be an inside one, for its deliveries of one event type."""
+        """Run one handler for its deliveries of one event type, as one message."""
         positions = [
             row.position
             for row in self.rows(
@@ -134,7 +136,8 @@ class Shop:
                 type=event_type,
             )
         ]
-        InsideRunner(self.database, catalogue, holds_countdowns=False).run(self.registry.handlers[handler], positions)
+        runner = OutsideRunner if self.registry.handlers[handler].outside else InsideRunner
+        runner(self.database, catalogue, holds_countdowns=False).run(self.registry.handlers[handler], positions)
 
     def status(self, order: Order) -> str:
         with self.database.read() as connection:
@@ -151,6 +154,20 @@ class Shop:
     def execute(self, sql: str, **values: Any) -> None:
         with self.database.engine.begin() as connection:
             connection.execute(text(sql), values)
+
+    @contextmanager
+    def statements(self) -> Iterator[list[str]]:
+        """Every statement that this process runs on the database until the end of the block."""
+        seen: list[str] = []
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            seen.append(statement)
+
+        event.listen(self.database.engine, "before_cursor_execute", note)
+        try:
+            yield seen
+        finally:
+            event.remove(self.database.engine, "before_cursor_execute", note)
 
     def events(self, order: Order) -> list[str]:
         """The types of everything that was recorded for an order, in the order it was recorded."""

@@ -8,7 +8,6 @@ from decimal import Decimal
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 
 from domain import accounts, menu, orders
@@ -136,9 +135,8 @@ def test_a_repeated_request_is_charged_once_and_takes_no_credit_from_others(shop
 
 
 def test_an_order_paid_in_cash_makes_no_trip_to_the_accounts(shop: Shop) -> None:
-    seen: list[str] = []
-    event.listen(shop.database.engine, "before_cursor_execute", lambda _c, _k, statement, *_: seen.append(statement))
-    shop.orders(asked(payment="cash"), asked(2, payment="cash"))
+    with shop.statements() as seen:
+        shop.orders(asked(payment="cash"), asked(2, payment="cash"))
     assert seen
     assert not [statement for statement in seen if "account" in statement]
 

@@ -2,20 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from domain.events import OrderPlaced
 from domain.kernel.event import Recorded
 from domain.kernel.unit_of_work import UnitOfWork
-from tasks.bus import deliveries
+from tasks.bus import deliveries, outside
 from tasks.bus.registry import Answer, Call
-from tasks.bus.retry import Retry
+from tasks.bus.retry import Permanent, Retry, Wait
 from tests.integration.probe import Probe, cut
 
 pytestmark = pytest.mark.integration
@@ -82,9 +83,9 @@ def test_a_call_that_is_held_back_is_not_made_and_done_with_the_reason_and_its_m
         called.append(order.order_id)
         return "called"
 
-    def hold_back(due: Sequence[tuple[Recorded[Any], Call]], connection: Connection) -> Mapping[str, str]:
+    def hold_back(due: Sequence[tuple[Recorded[Any], Call]], _: Connection) -> Mapping[str, str]:
         asked.append(len(due))
-        assert connection.execute(text("SELECT count(*) FROM deliveries WHERE claim IS NOT NULL")).scalar() == len(due)
+        assert probe.shop.rows("SELECT 1 FROM deliveries FOR UPDATE SKIP LOCKED") == []
         return {call.key: "not today" for event, call in due if event.event.order_id == first.id}
 
     def settle(answers: Sequence[Answer], work: UnitOfWork) -> None:
@@ -101,6 +102,64 @@ def test_a_call_that_is_held_back_is_not_made_and_done_with_the_reason_and_its_m
     }
     told = {(row.order_id, row.what) for row in probe.shop.rows("SELECT * FROM effects")}
     assert told == {("held back", "not today"), ("done", "called")}
+
+
+def test_calls_that_are_to_wait_are_postponed_by_one_statement_unclaimed_and_uncounted(probe: Probe) -> None:
+    called: list[str] = []
+
+    def call(order: OrderPlaced, _: Call) -> None:
+        called.append(order.order_id)
+
+    def hold_back(due: Sequence[tuple[Recorded[Any], Call]], _: Connection) -> Mapping[str, Wait]:
+        return {call.key: Wait(60) for event, call in due if event.event.order_id != ready.id}
+
+    handler = replace(probe.subscribe(call, outside=True), hold_back=hold_back)
+    ready, *_ = (probe.shop.order() for _ in range(20))
+    positions = probe.fan_out()
+    with probe.shop.statements() as seen:
+        probe.outside(handler, positions)
+    assert called == [ready.id]
+    assert len([statement for statement in seen if "not_before = " in statement]) == 1
+    done, *waiting = probe.deliveries()
+    assert done.state == "done"
+    assert {(row.state, row.attempts, row.claim, row.dispatched_at) for row in waiting} == {("pending", 0, None, None)}
+    late = probe.shop.value("SELECT min(not_before - now()) FROM deliveries WHERE state = 'pending'")
+    assert timedelta(seconds=50) < late <= timedelta(seconds=60)
+
+
+@pytest.mark.parametrize("error", [Wait(60), OSError("503"), Permanent("no")])
+def test_what_comes_of_many_calls_alike_is_written_down_by_one_statement(
+    probe: Probe, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(outside, "FLUSH_AFTER", 60)
+
+    def call(_: OrderPlaced, __: Call) -> None:
+        raise error.with_traceback(None)
+
+    handler = probe.subscribe(call, outside=True, retry=Retry(first=60, cap=60, jitter=0))
+    for _ in range(20):
+        probe.shop.order()
+    positions = probe.fan_out()
+    with probe.shop.statements() as seen:
+        probe.outside(handler, positions)
+    assert len([statement for statement in seen if "UPDATE deliveries" in statement]) == 2, "the claim and one more"
+    assert len({(row.state, row.attempts, row.claim, row.error, row.not_before) for row in probe.deliveries()}) <= 2
+    assert {row.attempts for row in probe.deliveries()} == {0 if isinstance(error, Wait) else 1}
+
+
+def test_the_settling_function_hears_of_a_call_that_waits_too(probe: Probe) -> None:
+    def settle(answers: Sequence[Answer], work: UnitOfWork) -> None:
+        for answer in answers:
+            work.run("INSERT INTO effects VALUES (:draft, :state)", draft=answer.call.draft, state=answer.state)
+
+    def wait(_: OrderPlaced, call: Call) -> None:
+        call.draft = "half of it was told"
+        raise Wait(60)
+
+    probe.subscribe(wait, outside=True, settle=settle)
+    probe.shop.order()
+    probe.drain()
+    assert [tuple(row) for row in probe.shop.rows("SELECT * FROM effects")] == [("half of it was told", "waiting")]
 
 
 def test_what_one_worker_has_claimed_no_other_calls(probe: Probe) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import event
 
 from domain import accounts, messages, orders
 from domain.payments import APPROVE
@@ -24,16 +23,10 @@ SMALL |= {"switches", "subscriptions", "paces", "outbox"}  # the outbox is empti
 
 
 @pytest.fixture
-def statements(shop: Shop) -> Iterator[dict[str, None]]:
-    """Every statement that is run on the shop's database, in the order of their first time."""
-    seen: dict[str, None] = {}
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        seen[statement] = None
-
-    event.listen(shop.database.engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(shop.database.engine, "before_cursor_execute", note)
+def statements(shop: Shop) -> Iterator[list[str]]:
+    """Every statement that is run on the shop's database."""
+    with shop.statements() as seen:
+        yield seen
 
 
 def numbered(statement: str) -> str:
@@ -84,7 +77,7 @@ def index(session: psycopg.Connection[Any], name: str) -> tuple[str, str, bool]:
 
 
 def test_no_statement_of_an_orders_way_reads_a_growing_table_whole_or_compares_each_row_with_each(
-    shop: Shop, statements: dict[str, None]
+    shop: Shop, statements: list[str]
 ) -> None:
     delivered = shop.order(key="k")
     pickup = shop.order(fulfilment="pickup", address=None)
@@ -103,7 +96,7 @@ def test_no_statement_of_an_orders_way_reads_a_growing_table_whole_or_compares_e
     assert shop.status(delivered) == shop.status(pickup) == shop.status(by_card) == "delivered"
 
     options = "-c enable_seqscan=off -c search_path=public,sandbox"
-    explained = [statement for statement in statements if not statement.startswith(UNPLANNED)]
+    explained = [statement for statement in dict.fromkeys(statements) if not statement.startswith(UNPLANNED)]
     assert len(explained) > 50
     with psycopg.connect(shop.url, options=options, autocommit=True) as session:
         for told in ("nothing", "how small they are"):  # what PostgreSQL knows of the tables
@@ -114,7 +107,7 @@ def test_no_statement_of_an_orders_way_reads_a_growing_table_whole_or_compares_e
 
 @pytest.mark.parametrize("state", ["queued", "failed", "aborted"])
 def test_the_few_messages_in_a_state_are_listed_without_a_walk_through_those_that_were_sent(
-    shop: Shop, statements: dict[str, None], state: str
+    shop: Shop, statements: list[str], state: str
 ) -> None:
     with shop.database.read() as connection:
         messages.recent(connection, state=state)

@@ -13,8 +13,9 @@ from standardwebhooks.webhooks import Webhook
 from domain import integration, webhooks
 from domain.kernel import clock
 from domain.webhooks import Endpoint
-from tasks.bus import subscriptions
+from tasks.bus import outside, subscriptions
 from tasks.cli.webhooks import command
+from tasks.gateways import webhook
 from tests.fakes import sink as fake
 from tests.fakes.sink import Sink
 from tests.integration.conftest import Shop
@@ -146,6 +147,114 @@ def test_one_that_is_away_keeps_nothing_from_the_others(open_shop: Shop, sink: S
         later(open_shop, 2)
         assert sorted(types(sink)) == sorted(HAPPY)
         assert broken.got == []
+
+
+def test_who_has_got_an_event_does_not_get_it_again_when_another_is_tried_again(open_shop: Shop, sink: Sink) -> None:
+    with fake.running() as broken:
+        broken.status = 503
+        listen(open_shop, broken.url)
+        listen(open_shop, sink.url)
+        open_shop.order()
+        open_shop.drain()
+        later(open_shop, 2)
+        broken.status = 200
+        later(open_shop, 60)
+        assert sorted(types(broken)) == sorted(types(sink)) == sorted(HAPPY)
+        assert sink.asked == len(HAPPY)
+
+
+def test_who_is_removed_while_it_is_posted_to_is_forgotten_and_the_others_are_told(
+    open_shop: Shop, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fake.running() as broken:
+        broken.status = 503
+        removed = listen(open_shop, sink.url)
+        listen(open_shop, broken.url)
+        post = webhook.post
+
+        def remove_and_post(endpoint: Endpoint, *args: Any) -> webhook.Posted:
+            if endpoint.id == removed.id:
+                ask("remove", removed.id)
+            return post(endpoint, *args)
+
+        monkeypatch.setattr(webhook, "post", remove_and_post)
+        open_shop.order()
+        open_shop.drain()
+        broken.status = 200
+        later(open_shop, 60)
+        assert sorted(types(broken)) == sorted(HAPPY)
+        assert {row.state for row in open_shop.deliveries("webhooks")} == {"done"}
+
+
+def placed(shop: Shop, count: int) -> None:
+    """Place orders, each of which makes one event for the webhooks, and send none."""
+    for _ in range(count):
+        shop.order()
+    shop.fan_out()
+
+
+def told(shop: Shop) -> list[str]:
+    """Give the placed orders to the webhooks as one message; gives the statements that it took."""
+    with shop.statements() as seen:
+        shop.run("webhooks", "OrderPlaced")
+    return [statement for statement in seen[1:] if "INTO paces" not in statement]  # the first finds the deliveries
+
+
+@pytest.fixture
+def written_down_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the outcomes of a message written down together, however slow this machine is."""
+    monkeypatch.setattr(outside, "FLUSH_AFTER", 60)
+
+
+def test_while_its_only_endpoint_is_away_a_hundred_events_are_postponed_by_one_statement(
+    open_shop: Shop, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "FIRST_PAUSE", 60)
+    listen(open_shop, sink.url)
+    sink.status = 500
+    placed(open_shop, 1)
+    told(open_shop)
+    placed(open_shop, 100)
+    lock, ask, postpone = told(open_shop)
+    assert lock.strip().endswith("FOR UPDATE OF d SKIP LOCKED")
+    assert "FROM webhook_endpoints" in ask
+    assert "SET not_before" in postpone
+    waiting = {(row.state, row.attempts, row.claim) for row in open_shop.deliveries("webhooks")}
+    assert (waiting, sink.asked) == ({("pending", 0, None)}, 1)
+    late = open_shop.value("SELECT max(not_before - now()) FROM deliveries WHERE handler = 'webhooks'")
+    assert timedelta(seconds=30) < late < timedelta(seconds=61)
+
+
+@pytest.mark.usefixtures("written_down_at_the_end")
+def test_once_one_event_has_found_its_endpoint_away_all_of_the_message_wait_with_it(
+    open_shop: Shop, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "FIRST_PAUSE", 60)
+    listen(open_shop, sink.url)
+    sink.status = 500
+    placed(open_shop, 30)
+    statements = told(open_shop)
+    assert sink.asked == 1
+    assert len(statements) <= len(["lock", "ask", "claim", "hold", "postpone", "postpone a tenth later", "endpoint"])
+    assert {(row.state, row.attempts) for row in open_shop.deliveries("webhooks")} == {("pending", 0)}
+
+
+@pytest.mark.usefixtures("written_down_at_the_end")
+def test_an_endpoint_that_is_well_costs_no_statement_for_each_event(open_shop: Shop, sink: Sink) -> None:
+    listen(open_shop, sink.url)
+    placed(open_shop, 1)
+    told(open_shop)
+    placed(open_shop, 30)
+    assert len(told(open_shop)) == len(["lock", "ask", "claim", "answer"])
+    assert sink.asked == 31
+    assert open_shop.rows("SELECT 1 FROM webhook_posts") == [], "nobody waits: the delivery says it all"
+
+
+def test_what_nobody_is_still_to_be_told_is_done_without_a_call(open_shop: Shop, sink: Sink) -> None:
+    listen(open_shop, sink.url, "order.delivered")
+    placed(open_shop, 30)
+    assert len(told(open_shop)) == len(["lock", "ask", "claim", "answer"])
+    assert {row.state for row in open_shop.deliveries("webhooks")} == {"done"}
 
 
 def test_who_is_slow_is_left_alone_for_a_while(open_shop: Shop, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:

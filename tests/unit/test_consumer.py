@@ -60,3 +60,12 @@ def test_events_are_sent_again_although_a_loop_forgot_its_timers(
     worker.on_send_event_buffered()
 
     assert len(hub.waiting) == 1
+
+
+def test_a_worker_that_stops_tells_first_what_has_gathered(worker: Consumer, sent: list[str]) -> None:
+    worker.blueprint = SimpleNamespace(stop=lambda _: sent.append("stopped"))
+    worker.on_send_event_buffered()
+
+    worker.stop()
+
+    assert sent == ["flushed", "stopped"]

@@ -19,9 +19,9 @@ from domain.kernel.unit_of_work import UnitOfWork
 from domain.orders import Order, Orders, UntimelyError
 from domain.settings import Settings
 
-LOAD_ORDERS = 100
+LOAD_ORDERS = 500
 """Orders that go into the oven as one load at the most."""
-PART_PIZZAS = 50
+PART_PIZZAS = 250
 """Pizzas that one bake takes in a load of several orders."""
 LATE_LOADS = 4
 """With so many loads just due but not out yet, bakes come slower than orders: what waits gathers for a larger load."""

@@ -298,6 +298,16 @@ def test_the_cookie_is_out_of_reach(site: Site) -> None:
     assert "Secure" in site.client.get("/", base_url="https://localhost").headers["Set-Cookie"]
 
 
+def test_the_api_has_no_session_whatever_cookie_comes_with_a_request(site: Site) -> None:
+    client = site.client
+    client.get("/")
+    assert client.get_cookie("pizzeria")
+    headers = client.get("/api/menu").headers
+    assert "Set-Cookie" not in headers
+    assert "Vary" not in headers
+    assert client.get("/").headers["Vary"] == "Cookie"
+
+
 def test_logins_are_limited_for_this_machine_too(make_site: Callable[..., Site]) -> None:
     client = make_site(rate_limits="on", bus="memory").client
     token = hidden(client.get("/staff/login"), "csrf_token")

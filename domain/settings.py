@@ -311,7 +311,7 @@ class Settings(BaseSettings):
         changed: dict[str, float] = {}
         for part in filter(None, os.environ.get(variable, "").split(",")):
             name, _, value = part.strip().partition("=")
-            if name not in {"times", "first", "cap", "jitter"} or not re.fullmatch(r"\d+(\.\d+)?", value):
+            if name not in {"times", "first", "cap", "jitter"} or not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
                 raise SettingsError(f"{variable}: write it like times=3,first=0.5,cap=10,jitter=0.3.")
             if name == "times" and not value.isdecimal():
                 raise SettingsError(f"{variable}: times is a whole number.")

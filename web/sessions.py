@@ -6,7 +6,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 class _Sessions(SecureCookieSessionInterface):
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """Open it for a page. A program has none: cookies are neither read nor set, nor does its answer vary by them."""
+        """Open it for a page. A program has none: its answer neither sets a cookie nor varies by one."""
         if request.path.startswith("/api/"):
             return self.make_null_session(app)
         return super().open_session(app, request)

@@ -17,6 +17,7 @@ from domain.settings import Settings, settings
 from tasks.bus import invariants as bus
 from tasks.bus import replay
 from tasks.bus.invariants import Pending
+from tasks.cli.finite import Finite
 
 BROKER = "The broker's queues are empty"
 _LOOK_EVERY = 0.25
@@ -211,7 +212,7 @@ def _json(result: Result) -> str:
 
 
 @click.command()
-@click.option("--wait", type=click.FloatRange(0), default=60, show_default=True, help="Seconds to wait for quiet.")
+@click.option("--wait", type=Finite(0), default=60, show_default=True, help="Seconds to wait for quiet.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
 def command(wait: float, as_json: bool) -> None:
     """Wait for quiet, then try the invariants over the whole database.

@@ -1,7 +1,6 @@
 """`pizzeria simulate`: places orders over HTTP, sees that each is answered, and waits for their delivery."""
 
 import json
-import math
 import sys
 import uuid
 from typing import Any
@@ -11,6 +10,7 @@ from click.core import ParameterSource
 
 from domain.settings import settings
 from tasks.cli import CannotRun
+from tasks.cli.finite import Finite
 from tasks.cli.playing import Span, options, play
 from tasks.cli.trial import no_menu, open_shop, run, show
 from tasks.simulation.baskets import Baskets
@@ -33,16 +33,6 @@ MOST = 1_000_000
 
 GUESTS = 600
 """So many orders has a Friday, if nothing is said."""
-
-
-class _Rate(click.FloatRange):
-    """So many in a second: no infinity, and no number that is none."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        rate: float = super().convert(value, param, ctx)
-        if not math.isfinite(rate):
-            self.fail("say a number such as 20.", param, ctx)
-        return rate
 
 
 def _baskets(shop: Shop, seed: int) -> Baskets:
@@ -90,7 +80,7 @@ def _check(history: str | None, *, day: bool) -> None:
 
 @click.command()
 @click.argument("number", metavar="[N]", required=False, type=click.IntRange(1, MOST))
-@click.option("--rate", type=_Rate(min=0, min_open=True), help="Orders per second, evenly spaced.")
+@click.option("--rate", type=Finite(min=0, min_open=True), help="Orders per second, evenly spaced.")
 @click.option("--url", help="Where the shop is; by default at PIZZERIA_HOST and PIZZERIA_PORT.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until the orders are delivered or cancelled.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed makes other baskets.")

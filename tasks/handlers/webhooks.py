@@ -19,6 +19,7 @@ from domain.webhooks import Endpoint
 from tasks.bus.registry import Answer, Call, calls, holds_back, settles, subscribed_while
 from tasks.bus.retry import Retry, Wait
 from tasks.gateways import envelope, webhook
+from tasks.gateways.webhook import Posted
 
 RETRY = Retry(times=8, first=1, cap=30)
 TOLD = "nobody is still to be told"
@@ -87,24 +88,26 @@ def hold_back(due: Sequence[tuple[Recorded[Any], Call]], connection: Connection)
 def post(event: OrderEvent, call: Call) -> str:
     """Post an event to those endpoints that have not got it; waits, uncounted, for those that are left alone."""
     its_round: Round = call.draft
-    told = integration.translate(event, call.event_id)
-    for endpoint in its_round.left:
-        if not endpoint.is_left_alone(clock.now()):
-            its_round.note(endpoint, _post(endpoint, told))
+    now = clock.now()
+    due = [endpoint for endpoint in its_round.left if not endpoint.is_left_alone(now)]
+    for endpoint, posted in zip(due, _post(due, integration.translate(event, call.event_id)), strict=True):
+        its_round.note(endpoint, _after(endpoint, posted))
     if its_round.left:
         raise its_round.wait(clock.now())
     return f"posted to {len(its_round.took)}"
 
 
-def _post(endpoint: Endpoint, told: IntegrationEvent) -> Endpoint:
-    """Post an event to an endpoint; gives the endpoint as it is then."""
-    shop = settings()
-    posted = webhook.post(endpoint, str(told.id), envelope.structured(told), webhook.networks(shop.webhook_networks))
+def _post(endpoints: Sequence[Endpoint], told: IntegrationEvent) -> Sequence[Posted]:
+    allowed = webhook.networks(settings().webhook_networks)
+    return webhook.post(endpoints, str(told.id), envelope.structured(told), allowed) if endpoints else []
+
+
+def _after(endpoint: Endpoint, posted: Posted) -> Endpoint:
+    """Give an endpoint as it is after a post."""
     if posted.took:
         return endpoint.after_success(posted.answer, posted.seconds)
-    after = endpoint.after_failure(
-        posted.answer, give_up_after=timedelta(days=shop.webhook_days), is_gone=posted.is_gone
-    )
+    give_up_after = timedelta(days=settings().webhook_days)
+    after = endpoint.after_failure(posted.answer, give_up_after=give_up_after, is_gone=posted.is_gone)
     if after.disabled_at:
         _logger.error("webhook_disabled", endpoint=after.id, answer=posted.answer)
     return after

@@ -132,6 +132,7 @@ def test_a_database_that_does_not_answer_is_a_sentence_too(closed: Shop, words: 
         ("MAIL_FROM", "a@b.example\nBcc: c@d.example", "orders@marios.example"),
         ("RETRY_SMS", "often", "times=3"),
         ("RETRY_SMS", "times=1.5", "whole number"),
+        ("RETRY_SMS", "times=٣", "times=3"),
         ("RETRY_PIGEON", "times=3", "SMS"),
     ],
 )
@@ -145,6 +146,7 @@ def test_a_wrong_setting_is_named_with_what_it_should_be(closed: Shop, name: str
     [
         (["bake"], "bake"),
         (["check", "--fast"], "--fast"),
+        (["check", "--wait", "nan"], "--wait"),
         (["simulate"], "N"),
         (["simulate", "0"], "0"),
         (["simulate", "5", "--rate", "0"], "rate"),

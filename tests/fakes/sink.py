@@ -19,10 +19,14 @@ class Got(NamedTuple):
 
 @dataclass
 class Sink:
-    """Answers with ``status``, after ``seconds``; ``asked`` counts the requests, ``got`` keeps those that it took."""
+    """Answers with ``status``, after ``seconds``; ``asked`` counts the requests, ``got`` keeps those that it took.
+
+    One that ``drips`` sends these bytes again and again, and never the end of its answer.
+    """
 
     status: int = 200
     seconds: float = 0
+    drips: bytes = b""
     asked: int = 0
     got: list[Got] = field(default_factory=list)
     url: str = ""
@@ -44,6 +48,9 @@ def running() -> Iterator[Sink]:
         def do_POST(self) -> None:
             sink.asked += 1
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            while sink.drips:
+                self.wfile.write(sink.drips)
+                time.sleep(0.1)
             time.sleep(sink.seconds)
             if 200 <= sink.status < 300:
                 sink.got.append(Got(self.path, dict(self.headers.items()), body))

@@ -1,7 +1,9 @@
 """Webhooks: what leaves the house, to whom, how often, and what happens while somebody does not answer."""
 
 import json
-from collections.abc import Callable, Iterator
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -163,6 +165,50 @@ def test_who_has_got_an_event_does_not_get_it_again_when_another_is_tried_again(
         assert sink.asked == len(HAPPY)
 
 
+@pytest.mark.parametrize(
+    "drips", [b"HTTP/1.1 103 Early Hints\r\n\r\n", b"X", b""], ids=["hints", "an endless line", "nothing"]
+)
+def test_those_who_never_come_to_an_end_keep_nothing_from_the_others(
+    open_shop: Shop, sink: Sink, monkeypatch: pytest.MonkeyPatch, drips: bytes
+) -> None:
+    monkeypatch.setattr(webhook, "ANSWER_SECONDS", 1.0)
+    with fake.running() as endless:
+        endless.drips, endless.seconds = drips, 3
+        for number in range(12):
+            listen(open_shop, f"{endless.url}/{number}")
+        listen(open_shop, sink.url)
+        placed(open_shop, 1)
+        started = time.monotonic()
+        open_shop.run("webhooks", "OrderPlaced")
+        assert time.monotonic() - started < 6, "twelve seconds, one after the other"
+        assert types(sink) == ["order.placed"]
+        endless.drips = b""
+    with open_shop.database.read() as connection:
+        found = webhooks.endpoints(connection)
+    assert [each.last_answer for each in found] == ["no answer within 1 s"] * 12 + ["200"]
+    assert {row.state for row in open_shop.deliveries("webhooks")} == {"pending"}
+
+
+def test_names_that_nobody_looks_up_keep_nothing_from_the_others(
+    open_shop: Shop, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook, "ANSWER_SECONDS", 1.0)
+    look_up = socket.getaddrinfo
+
+    def mostly(host: str, *args: Any, **how: Any) -> Any:
+        if host.endswith(".example"):
+            time.sleep(3)
+        return look_up(host, *args, **how)
+
+    for number in range(12):
+        listen(open_shop, f"https://{number}.example/")
+    listen(open_shop, sink.url)
+    placed(open_shop, 1)
+    monkeypatch.setattr(socket, "getaddrinfo", mostly)
+    open_shop.run("webhooks", "OrderPlaced")
+    assert types(sink) == ["order.placed"]
+
+
 def test_who_is_removed_while_it_is_posted_to_is_forgotten_and_the_others_are_told(
     open_shop: Shop, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,10 +218,10 @@ def test_who_is_removed_while_it_is_posted_to_is_forgotten_and_the_others_are_to
         listen(open_shop, broken.url)
         post = webhook.post
 
-        def remove_and_post(endpoint: Endpoint, *args: Any) -> webhook.Posted:
-            if endpoint.id == removed.id:
+        def remove_and_post(endpoints: Sequence[Endpoint], *args: Any) -> list[webhook.Posted]:
+            if removed in endpoints:
                 ask("remove", removed.id)
-            return post(endpoint, *args)
+            return post(endpoints, *args)
 
         monkeypatch.setattr(webhook, "post", remove_and_post)
         open_shop.order()

@@ -74,6 +74,8 @@ def test_without_https_only_an_allowed_network_is_good_enough(monkeypatch: pytes
         "ftp://hooks.example.com/",
         "https://",
         "https://user:secret@hooks.example.com/",
+        "https://:secret@hooks.example.com/",
+        "https://@hooks.example.com/",
         "https://hooks.example.com:0/",
         "https://hooks.example.com:99999/",
         "https://hooks.example.com/a b",

@@ -13,6 +13,7 @@ from datetime import timedelta
 import msgspec
 from sqlalchemy import Connection, text
 
+from domain.database import ADVISORY_LOCKS
 from domain.kernel import clock
 from domain.settings import Settings
 
@@ -73,7 +74,7 @@ def forget(connection: Connection) -> None:
 
 
 _ALL = ""
-_LOCK = text("SELECT pg_advisory_xact_lock(hashtext('caps of texts'))")
+_LOCK = text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCKS['caps']})")
 _FORGET = text("DELETE FROM sms_slots WHERE at <= :since")
 _KEEP = text("UPDATE sms_slots SET at = :now WHERE key = ANY(:keys) RETURNING key")
 

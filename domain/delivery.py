@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 from sqlalchemy import Connection, text
 
+from domain.database import hold
 from domain.events import OrderDelivered, OrderOutForDelivery, OrderReady
 from domain.kernel import clock
 from domain.kernel.unit_of_work import UnitOfWork
@@ -15,8 +16,6 @@ from domain.settings import MOST_DRIVERS, Settings
 
 ASK_AGAIN = timedelta(seconds=5)
 """How long an order without a driver waits before it asks again, should no driver who comes free take it first."""
-
-_DISPATCH_LOCK = 2
 
 # Whom the settings know, and whom the staff took on besides: their numbers lie above any that a setting can name.
 _WHO_DRIVES = f"active AND NOT retired AND (id <= :drivers OR id > {MOST_DRIVERS})"
@@ -111,8 +110,7 @@ class Dispatch:
     @staticmethod
     def _lock(work: UnitOfWork) -> datetime:
         """Let nobody else send drivers off. Gives the time, under the lock: no driver leaves before coming back."""
-        work.locks("dispatch")
-        work.run("SELECT pg_advisory_xact_lock(:key)", key=_DISPATCH_LOCK)
+        hold(work, "dispatch")
         return clock.now()
 
     def _open(self, work: UnitOfWork, ready: Sequence[OrderReady], now: datetime) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, text
 from uuid_utils.compat import uuid7
 
+from domain.database import hold
 from domain.events import OrderCookingStarted, OrderPlaced, OrderReady, OvenLoadFired
 from domain.kernel import clock
 from domain.kernel.unit_of_work import UnitOfWork
@@ -29,8 +30,6 @@ BURNS = 3
 """A pizza burnt so often is given up and shown to the staff."""
 
 PICKUP_INSTRUCTIONS = "Come to the counter and say your order's code; please collect it within 10 minutes."
-
-_KITCHEN_LOCK = 1
 
 
 class NotInTheOvenError(UntimelyError):
@@ -188,8 +187,7 @@ class Kitchen:
 
     def _turn(self, work: UnitOfWork, baked: Sequence[str]) -> None:
         """Make the baked orders ready and fill the oven, both under the kitchen's lock."""
-        work.locks("kitchen")
-        work.run("SELECT pg_advisory_xact_lock(:key)", key=_KITCHEN_LOCK)
+        hold(work, "kitchen")
         burnt, waiting = ([], []) if _is_out(work) else (_burnt(work), self._waiting(work))
         if not (baked or burnt or waiting):
             return

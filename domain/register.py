@@ -11,6 +11,7 @@ from pydantic import Field, create_model
 from sqlalchemy import Connection, text
 
 from domain import audit
+from domain.database import hold
 from domain.entry import LAST_PLACE, Ask, Entry, asks, jsonable
 from domain.kernel.unit_of_work import UnitOfWork
 from domain.sheet import MAX_ID, slug
@@ -23,7 +24,6 @@ _Version = Annotated[
     Field(pattern="^[0-9a-f]{16}$", description="As it was read; if the entry was changed since, the answer is 409."),
     Ask("Version", "Send the version that you read."),
 ]
-_LOCK = 3
 _NAMED = 3
 """So many of those who need an entry are named."""
 
@@ -50,8 +50,7 @@ class ConflictError(RegisterError):
 
 def alone(work: UnitOfWork) -> None:
     """Let nobody else change a register, or import the menu, until this work ends."""
-    work.locks("registers")
-    work.run("SELECT pg_advisory_xact_lock(:key)", key=_LOCK)
+    hold(work, "registers")
 
 
 class Register:

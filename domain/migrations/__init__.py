@@ -4,7 +4,9 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, text
 
-_LOCK = 0x70697A7A61  # "pizza"
+from domain.database import ADVISORY_LOCKS
+
+_LOCK = ADVISORY_LOCKS["migrations"]
 
 
 def upgrade(engine: Engine) -> None:

@@ -11,9 +11,11 @@ from domain.kernel.failpoint import FailPoint
 LEASE_SECONDS = 30
 """For so long after its dispatch (a retry's: after its not_before) a message is given the benefit of the doubt."""
 _PER_HANDLER = 500
-_LOCK = 3
 
 _FOUND = FailPoint("relay.found-lost")
+
+# Two numbers: a key of another kind than those by one number, which are left to whoever lives on the bus.
+_ALONE = text("SELECT pg_try_advisory_xact_lock(1, 1)")
 
 # Lost, or merely waiting? Lost if its queue was seen empty since, or something dispatched later is done already.
 _FIND = text(f"""
@@ -41,7 +43,7 @@ WHERE ctid = ANY(ARRAY(SELECT place FROM lost)) RETURNING handler
 def lost(engine: Engine, seen_empty: Mapping[str, datetime | None]) -> dict[str, int]:
     """Make lost deliveries due again; gives how many for each handler. ``seen_empty``: when each queue last was."""
     with engine.begin() as connection:
-        if not connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}).scalar():
+        if not connection.execute(_ALONE).scalar():
             return {}  # another relay sweeps
         found = (
             connection.execute(_FIND, {"handlers": list(seen_empty), "empty": list(seen_empty.values())})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from domain import kitchen
+from domain.database import ADVISORY_LOCKS
 from tests.acceptance.conftest import ORDER, Shop
 from tests.conftest import until
 from tests.fakes.twilio import NO_NUMBER
@@ -28,7 +28,7 @@ Story = list[tuple[str, list[str]]]
 def cancel_in_time(shop: Shop) -> str:
     """Order, and cancel while the store has put by what it takes and somebody keeps the kitchen from firing."""
     with psycopg.connect(shop.services()["database_url"]) as keeper:
-        keeper.execute("SELECT pg_advisory_xact_lock(%s)", (kitchen._KITCHEN_LOCK,))
+        keeper.execute("SELECT pg_advisory_xact_lock(%s)", (ADVISORY_LOCKS["kitchen"],))
         order_id = shop.place()
         reserved = "SELECT count(*) FROM reservations WHERE order_id = %s AND state = 'reserved'"
         until(lambda: shop.value(reserved, order_id), 20, "the reservation")

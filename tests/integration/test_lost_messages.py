@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
+from domain.database import ADVISORY_LOCKS
 from domain.events import OrderPlaced
 from domain.kernel.unit_of_work import UnitOfWork
 from tasks.bus import outbox, sweep
@@ -84,6 +85,20 @@ def test_what_is_being_worked_on_is_never_taken_for_lost(probe: Probe) -> None:
         assert sweep.lost(probe.shop.database.engine, {"probe": datetime.now(UTC)}) == {}
     probe.shop.execute("UPDATE deliveries SET claimed_until = now() + interval '10 s'")
     assert sweep.lost(probe.shop.database.engine, {"probe": datetime.now(UTC)}) == {}
+
+
+def test_the_sweep_goes_on_while_the_shop_holds_every_lock_of_its_own(probe: Probe) -> None:
+    assert len(set(ADVISORY_LOCKS.values())) == len(ADVISORY_LOCKS)
+    probe.subscribe(effect)
+    probe.shop.order()
+    probe.fan_out()
+    probe.shop.execute(
+        "UPDATE deliveries SET sends = 1, dispatched_at = now() - interval '60 s', not_before = now() - interval '60 s'"
+    )
+    with probe.shop.database.engine.begin() as holding:
+        for key in ADVISORY_LOCKS.values():
+            holding.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+        assert sweep.lost(probe.shop.database.engine, {"probe": datetime.now(UTC)}) == {"probe": 1}
 
 
 def test_several_relays_at_once_fan_every_event_out_exactly_once(shop: Shop) -> None:

@@ -95,6 +95,8 @@ class Dispatch:
         An order for delivery must be on its way; a pickup may have been fetched as soon as it is ready. Raises
         NotOnItsWayError, or UnknownOrderError.
         """
+        work.locks("tours")
+        work.run("SELECT FROM tours WHERE order_id = :id FOR UPDATE", id=order_id)
         now = self._lock(work)
         arrived = work.column(
             "UPDATE tours SET state = 'delivered', delivered_at = :now WHERE order_id = :id"

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from domain import inventory, orders
+from domain.database import hold
 from domain.delivery import Dispatch
 from domain.events import OrderPlaced, OrderReady, StockReserved
 from domain.kernel import clock
@@ -92,6 +93,23 @@ def test_two_who_send_drivers_off_at_once_give_one_driver_one_tour(shop: Shop, c
     second.ends()
     tours = {row.order_id: row.state for row in shop.rows("SELECT order_id, state FROM tours")}
     assert tours == {one.order_id: "out", other.order_id: "waiting"}
+
+
+def test_a_tour_that_somebody_ends_by_hand_is_locked_before_the_dispatch_as_the_lock_order_says(
+    shop: Shop, configure: Callable[..., None]
+) -> None:
+    configure(drive_seconds=60)
+    ready = ready_order(shop)
+    with shop.database.begin("leaves") as work:
+        Dispatch(settings()).take(work, [ready])
+    second = Second(shop, lambda work: Dispatch(settings()).arrive(work, ready.order_id))
+    with shop.database.begin("first") as work:
+        work.locks("tours")
+        work.run("SELECT FROM tours FOR UPDATE")
+        second.comes()
+        hold(work, "dispatch")
+    second.ends()
+    assert shop.value("SELECT status FROM orders") == "delivered"
 
 
 def test_an_order_that_is_cancelled_and_fired_at_once_is_one_of_both(shop: Shop) -> None:

@@ -84,11 +84,11 @@ class InsideRunner(Runner):
         if turn.rows:
             _COMMITTED.reach()
         if restarted:  # counted in a transaction of its own, so that what kills the worker now is known
-            counted.update(restarted)
             if third and len(positions) > 1:  # one of them may be poison: the others are not to share its end
                 gone = self.take_apart(handler, restarted)
             else:
                 gone = self.count_start(handler, restarted)
+            counted.update(restarted)  # a conflict runs the turn again, and then they are not counted yet
             turn.left = [position for position in positions if position not in gone]
 
     def _run_first_type(self, handler: Handler, connection: Any, locked: Sequence[Row[Any]], turn: _Turn) -> None:

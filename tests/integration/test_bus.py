@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from psycopg.errors import DeadlockDetected
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from domain.basket import Line
 from domain.events import InventoryLow, OrderPlaced, SupplierInfo, catalogue
 from domain.kernel.failpoint import FailPoint
 from domain.kernel.unit_of_work import LockOrderError, UnitOfWork
-from tasks.bus import outbox
+from tasks.bus import deliveries, outbox
 from tasks.bus.inside import InsideRunner
 from tasks.bus.registry import Handler, Registry, Subscription
 from tasks.bus.retry import Permanent, Retry, Wait
@@ -305,6 +308,31 @@ def test_a_database_that_goes_away_inside_a_handler_is_nobodys_attempt(probe: Pr
     (delivery,) = probe.deliveries()
     assert probe.effects() == [order.id]
     assert (delivery.state, delivery.attempts, delivery.starts) == ("done", 0, 0)
+
+
+def test_a_start_whose_counting_met_a_conflict_is_counted_before_the_handler_runs(
+    probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count_start = deliveries.count_start
+    tries: list[int] = []
+
+    def meet_a_conflict(connection: Connection, handler: str, positions: Sequence[int]) -> list[int]:
+        tries.append(len(positions))
+        if len(tries) == 1:
+            raise OperationalError("UPDATE", {}, DeadlockDetected())
+        return count_start(connection, handler, positions)
+
+    def handle(_: Sequence[OrderPlaced], work: UnitOfWork) -> None:
+        starts.append(work.run("SELECT starts FROM deliveries").scalar_one())
+
+    starts: list[int] = []
+    handler = probe.subscribe(handle)
+    probe.shop.order()
+    positions = probe.fan_out()
+    probe.shop.execute("UPDATE deliveries SET sends = 2")
+    monkeypatch.setattr(deliveries, "count_start", meet_a_conflict)
+    probe.inside(handler, positions)
+    assert (len(tries), starts) == (2, [1])
 
 
 def test_an_event_recorded_for_one_of_a_batch_names_that_one_as_its_cause(probe: Probe) -> None:

@@ -59,6 +59,7 @@ class _Message:
     events: Sequence[Recorded[Event] | Exception] = ()
     calls: Sequence[Call] = ()
     held_back: Mapping[str, str | Wait] = field(default_factory=dict)
+    unanswerable: Exception | None = None
     unwritten: list[_Outcome] = field(default_factory=list)
     countdown: float | None = None
 
@@ -72,7 +73,7 @@ class OutsideRunner(Runner):
         Gives the seconds after which Celery is to bring the message back, if it should. Raises DatabaseAwayError.
         """
         message = _Message(uuid4(), single=len(positions) == 1, again=started_before)
-        self.insist(self._claim, handler, positions, message)
+        self._claim_or_fail(handler, positions, message)
         _CLAIMED.reach()
         flushed = message.started
         for index, (row, event, call) in enumerate(zip(message.rows, message.events, message.calls, strict=True)):
@@ -82,13 +83,35 @@ class OutsideRunner(Runner):
             why_not = message.held_back.get(call.key)
             if isinstance(why_not, Wait):  # it was postponed when the others were claimed
                 continue
-            message.unwritten.append(self._call(handler, row, event, call, why_not))
+            if message.unanswerable:
+                message.unwritten.append(self._failed(handler, row, event, call, message.unanswerable))
+            else:
+                message.unwritten.append(self._call(handler, row, event, call, why_not))
             if time.monotonic() - flushed > FLUSH_AFTER:
                 self._write_down(handler, message)
                 flushed = time.monotonic()
         self._write_down(handler, message)
         self.insist(self.note_pace, handler, message.started, len(message.rows))
         return message.countdown
+
+    def _claim_or_fail(self, handler: Handler, positions: Sequence[int], message: _Message) -> None:
+        """Claim the deliveries. Where the handler cannot tell what to hold back, that is the failure of one alone."""
+        try:
+            self.insist(self._claim, handler, positions, message)
+        except DatabaseAwayError:
+            raise
+        except Exception as error:
+            if handler.hold_back is None:
+                raise
+            message.unanswerable = error
+            self.insist(self._claim if message.single else self._send_each_alone, handler, positions, message)
+
+    def _send_each_alone(self, handler: Handler, positions: Sequence[int], message: _Message) -> None:
+        """Have the deliveries of a message sent again, each alone, to find out whose failure it is."""
+        with self.database.engine.begin() as connection:
+            rows = deliveries.lock(connection, handler.name, positions)
+            deliveries.due_again(connection, handler.name, [row.position for row in rows], alone=True)
+        message.rows, message.events, message.calls = (), (), ()
 
     def _claim(self, handler: Handler, positions: Sequence[int], message: _Message) -> None:
         """Claim the deliveries; one that was started before without an answer is counted, at last parked."""
@@ -101,7 +124,7 @@ class OutsideRunner(Runner):
             message.rows = [row for row in rows if row.position not in parked]
             message.events = self.decode(connection, message.rows, personal=handler.personal)
             message.calls = [self._key(handler, row) for row in message.rows]
-            if handler.hold_back:
+            if handler.hold_back and not message.unanswerable:
                 due = zip(message.events, message.calls, strict=True)
                 message.held_back = handler.hold_back(
                     [(event, call) for event, call in due if not isinstance(event, Exception)], connection

@@ -170,7 +170,8 @@ def holds_back(function: HoldBack) -> HoldBack:
     """Name the function that is asked before a batch of calls, in the transaction that claims their deliveries.
 
     A call that it holds back is not made: its delivery is done, with the reason as its result. With a Wait it is not
-    made yet: its delivery is not claimed, and is postponed by one statement with those that wait as long.
+    made yet: its delivery is not claimed, and is postponed by one statement with those that wait as long. Where it
+    raises, the deliveries are sent again, each alone, and for one alone that is a failed attempt.
     """
     setattr(function, _HOLDS_BACK, True)
     return function

@@ -8,16 +8,17 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from domain.events import OrderPlaced
+from domain.events import OrderPlaced, catalogue
 from domain.kernel.event import Recorded
 from domain.kernel.unit_of_work import UnitOfWork
 from tasks.bus import deliveries, outside
-from tasks.bus.registry import Answer, Call
+from tasks.bus.outside import OutsideRunner
+from tasks.bus.registry import Answer, Call, Registry
 from tasks.bus.retry import Permanent, Retry, Wait
-from tests.integration.probe import Probe, cut
+from tests.integration.probe import QUICK, Probe, cut
 
 pytestmark = pytest.mark.integration
 
@@ -125,6 +126,49 @@ def test_calls_that_are_to_wait_are_postponed_by_one_statement_unclaimed_and_unc
     assert {(row.state, row.attempts, row.claim, row.dispatched_at) for row in waiting} == {("pending", 0, None, None)}
     late = probe.shop.value("SELECT min(not_before - now()) FROM deliveries WHERE state = 'pending'")
     assert timedelta(seconds=50) < late <= timedelta(seconds=60)
+
+
+def test_who_cannot_be_asked_what_to_hold_back_is_a_failed_attempt_of_one_alone_and_parked_in_the_end(
+    probe: Probe,
+) -> None:
+    called: list[str] = []
+    told: list[tuple[str, int]] = []
+
+    def call(order: OrderPlaced, _: Call) -> None:
+        called.append(order.order_id)
+
+    def hold_back(due: Sequence[tuple[Recorded[Any], Call]], connection: Connection) -> Mapping[str, str]:
+        if any(event.event.order_id == poison.id for event, _ in due):
+            connection.execute(text("SELECT 1 / 0"))
+        return {}
+
+    def settle(answers: Sequence[Answer], _: UnitOfWork) -> None:
+        told.extend((answer.state, answer.call.attempt) for answer in answers)
+
+    handler = replace(probe.subscribe(call, outside=True, settle=settle), hold_back=hold_back)
+    probe.registry = Registry({"probe": handler})
+    poison, good = probe.shop.order(), probe.shop.order()
+    probe.outside(handler, probe.fan_out())
+    assert {(row.state, row.alone, row.attempts) for row in probe.deliveries()} == {("pending", True, 0)}
+    probe.drain()
+    parked, done = probe.deliveries()
+    assert called == [good.id]
+    assert (done.state, parked.state, parked.attempts) == ("done", "parked", QUICK.times + 1)
+    assert "Traceback" in parked.error and "DivisionByZero" in parked.error
+    failed = [answer for answer in told if answer[0] != "done"]
+    assert failed == [("failed", 1), ("failed", 2), ("failed", 3), ("parked", 4)]
+
+
+def test_a_claim_that_holds_nothing_back_costs_as_many_statements_as_one_that_is_not_asked(probe: Probe) -> None:
+    handler = probe.subscribe(lambda *_: None, outside=True)
+    numbers = []
+    for asked in (handler, replace(handler, hold_back=lambda *_: {})):
+        probe.shop.order()
+        *_, position = probe.fan_out()
+        with probe.shop.statements() as seen:
+            OutsideRunner(probe.shop.database, catalogue, holds_countdowns=False).run(asked, [position])
+        numbers.append(len(seen))
+    assert numbers[0] == numbers[1]
 
 
 @pytest.mark.parametrize("error", [Wait(60), OSError("503"), Permanent("no")])

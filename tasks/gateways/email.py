@@ -2,8 +2,10 @@
 
 import re
 import smtplib
+import ssl
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid, parseaddr
+from functools import cache, partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -65,11 +67,11 @@ def compose(message: Message, key: str) -> EmailMessage:
 
 def _smtp(url: str, mail: EmailMessage) -> str:
     parts = urlsplit(url)
-    connect = _OverTls if parts.scheme == "smtps" else _Plain
+    connect = partial(_OverTls, context=_trust()) if parts.scheme == "smtps" else _Plain
     try:
         with connect(parts.hostname or "localhost", parts.port or 0, timeout=TIMEOUT) as server:
             if parts.scheme == "smtp+starttls":
-                server.starttls()
+                server.starttls(context=_trust())
             if parts.username:
                 server.login(unquote(parts.username), unquote(parts.password or ""))
             server.send_message(mail)
@@ -78,6 +80,12 @@ def _smtp(url: str, mail: EmailMessage) -> str:
         raise _judge(refused) from refused
     except (smtplib.SMTPException, OSError) as error:
         raise MailUnavailableError(f"The mail server does not answer: {type(error).__name__}") from error
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Trust whom this machine trusts, or SSL_CERT_FILE names; smtplib by itself would trust everybody."""
+    return ssl.create_default_context()
 
 
 class _Plain(smtplib.SMTP):

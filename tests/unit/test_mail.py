@@ -1,6 +1,8 @@
 """What a mail server says, and whether trying again can help: a real server on this machine, by its own codes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -12,6 +14,7 @@ from tasks.bus.retry import Permanent
 from tasks.gateways import email
 from tasks.gateways.email import MailUnavailableError
 from tests.conftest import free_port
+from tests.fakes import certificate
 
 pytestmark = pytest.mark.unit
 
@@ -104,6 +107,42 @@ def test_a_server_that_refuses_the_sender_of_every_mail_is_tried_again(
     with pytest.raises(kind, match=said[:3]) as refused:
         email.send(MAIL, "e:email")
     assert "marios.example" not in str(refused.value)
+
+
+@pytest.fixture
+def send_trusting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], str]]:
+    """Send the mail, trusting a certificate alone."""
+
+    def send(trusted: Path) -> str:
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        email._trust.cache_clear()
+        return email.send(MAIL, "e:email")
+
+    yield send
+    email._trust.cache_clear()
+
+
+@pytest.mark.parametrize("scheme", ["smtps", "smtp+starttls"])
+@pytest.mark.parametrize("name", ["localhost", "elsewhere.example"])
+def test_over_tls_a_mail_goes_only_to_a_server_whose_certificate_is_trusted_and_bears_its_name(
+    scheme: str, name: str, send_trusting: Callable[[Path], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = certificate.make(tmp_path / "own", name)
+    how: dict[str, Any] = {"ssl_context" if scheme == "smtps" else "tls_context": certificate.context(own)}
+    controller = Controller(Server(), hostname="127.0.0.1", port=free_port(), **how)
+    controller.start()
+    monkeypatch.setattr(settings(), "smtp_url", SecretStr(f"{scheme}://localhost:{controller.port}"))
+    monkeypatch.setattr(email, "mode", lambda _, configured: configured)
+    try:
+        with pytest.raises(MailUnavailableError, match="SSLCertVerificationError"):
+            send_trusting(certificate.make(tmp_path / "other", name))
+        if name == "localhost":
+            assert send_trusting(own).startswith("250")
+        else:
+            with pytest.raises(MailUnavailableError, match="SSLCertVerificationError"):
+                send_trusting(own)
+    finally:
+        controller.stop()
 
 
 def test_a_server_that_is_away_is_tried_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

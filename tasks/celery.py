@@ -52,6 +52,7 @@ def _configuration() -> dict[str, Any]:
         "broker_url": broker,
         "result_backend": results,
         "broker_transport": rabbitmq.TRANSPORT if on_rabbitmq else None,
+        "broker_use_ssl": rabbitmq.tls(broker),
         "broker_transport_options": {"confirm_publish": True} if on_rabbitmq else _TRANSPORT,
         "result_backend_transport_options": {"socket_timeout": 5, "socket_connect_timeout": 3},
         "redis_socket_timeout": 5,

@@ -89,6 +89,8 @@ def _check_database(url: str) -> None:
 def _check_broker(what: str, url: str) -> None:
     import kombu
 
+    from tasks.bus import rabbitmq
+
     try:
         parts = urlsplit(url)
         place = f"{parts.hostname}:{parts.port}" if parts.hostname else parts.path
@@ -101,7 +103,9 @@ def _check_broker(what: str, url: str) -> None:
         options = (
             {"socket_timeout": REACH_SECONDS, "socket_connect_timeout": REACH_SECONDS} if "amqp" not in url else {}
         )
-        with kombu.Connection(url, connect_timeout=REACH_SECONDS, transport_options=options) as connection:
+        with kombu.Connection(
+            url, ssl=rabbitmq.tls(url), connect_timeout=REACH_SECONDS, transport_options=options
+        ) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0.5, timeout=REACH_SECONDS)
             connection.default_channel.close()
     except Exception as error:  # each transport raises its own

@@ -11,7 +11,7 @@ from kombu.exceptions import KombuError
 
 from domain.integration import IntegrationEvent
 from domain.settings import settings
-from tasks.bus.rabbitmq import TRANSPORT
+from tasks.bus import rabbitmq
 from tasks.bus.retry import Permanent
 from tasks.gateways import envelope
 from tasks.gateways.target import CONNECT_SECONDS, AwayError
@@ -25,7 +25,7 @@ def _producer() -> Producer:
     """Connect, and declare the exchange. Raises AwayError where the login is refused: that is mended there or here."""
     shop = settings()
     url = shop.events_amqp_url.get_secret_value() if shop.events_amqp_url else ""
-    connection = Connection(url, transport=TRANSPORT, ssl=url.startswith("amqps"), connect_timeout=CONNECT_SECONDS)
+    connection = Connection(url, transport=rabbitmq.TRANSPORT, ssl=rabbitmq.tls(url), connect_timeout=CONNECT_SECONDS)
     try:
         connection.connect()
     except AccessRefused as error:

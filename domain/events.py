@@ -15,7 +15,10 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class OrderItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of an order: so many pizzas of a kind."""
+    """One line of an order: so many pizzas of a kind.
+
+    The ``note``, which people type, is in the order's row and in old events only: a new one would keep it for good.
+    """
 
     pizza: str
     name: str

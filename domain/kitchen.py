@@ -66,7 +66,6 @@ def open_tickets(work: UnitOfWork, placed: Sequence[OrderPlaced]) -> None:
                 "pizza": item.pizza,
                 "size": item.size,
                 "toppings": item.toppings,
-                "note": item.note,
                 "state": "waiting",
                 "burns": 0,
             }

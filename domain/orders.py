@@ -142,6 +142,11 @@ class Order:
         return self.status in sources
 
 
+def without_notes(items: Iterable[OrderItem]) -> tuple[OrderItem, ...]:
+    """Give an order's lines as its events tell them."""
+    return tuple(msgspec.structs.replace(item, note=None) for item in items)
+
+
 _COLUMNS = tuple(Order.__dataclass_fields__)
 _AS_PLACED = _COLUMNS[: _COLUMNS.index("cooking_at")]
 

@@ -15,7 +15,7 @@ from domain.events import OrderItem, OrderPlaced
 from domain.kernel import clock
 from domain.kernel.unit_of_work import UnitOfWork
 from domain.menu import Menu
-from domain.orders import Order, OrderError, UnknownOrderError, as_placed, get, new_id
+from domain.orders import Order, OrderError, UnknownOrderError, as_placed, get, new_id, without_notes
 from domain.settings import Settings
 
 CENT = Decimal("0.01")
@@ -156,7 +156,7 @@ def _placed_before(connection: Connection, asked: Incoming) -> Placed:
 def _event(order: Order, returning: bool) -> OrderPlaced:
     return OrderPlaced(
         **order.contact,
-        items=order.items,
+        items=without_notes(order.items),
         total_amount=order.total,
         currency=order.currency,
         fulfilment=order.fulfilment,

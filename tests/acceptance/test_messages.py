@@ -93,8 +93,8 @@ def test_the_confirmation_is_mailed_with_lines_total_and_time_and_a_name_stays_t
     assert (mail.get_content_type(), mail.is_multipart()) == ("text/plain", False)
     assert (mail["To"], mail["From"]) == ("ada@example.com", "Mario's Pizzeria <orders@marios.example>")
     assert body.startswith(f"Hello {name},")
-    assert "2 x Diavola, large, with extra cheese (" in body
-    assert "(<i>hot</i>)" in body
+    assert "2 x Diavola, large, with extra cheese  $" in body
+    assert "hot" not in body, "a note is no part of the event"
     total = shop.value("SELECT total FROM orders WHERE id = %s", order)
     ready_at = shop.value("SELECT estimated_delivery_time FROM orders WHERE id = %s", order)
     assert f"Total: ${total}" in body

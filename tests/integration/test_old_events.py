@@ -13,7 +13,7 @@ pytestmark = pytest.mark.integration
 
 EFFECTS = {
     "tickets": "state, stock_reserved, priority, placed_at, preparation_seconds",
-    "ticket_pizzas": "number, pizza, size, toppings, note, state, burns",
+    "ticket_pizzas": "number, pizza, size, toppings, state, burns",
     "reservations": "state, ingredients",
     "stock_movements": "ingredient_id, reason, quantity",
     "tours": "state, fulfilment",

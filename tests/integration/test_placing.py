@@ -4,11 +4,13 @@ from datetime import timedelta
 
 import pytest
 
+from domain import history
 from domain.basket import InvalidOrderError, Line, NewOrder
 from domain.customers import Contact
 from domain.kernel import clock
-from domain.orders import Order
+from domain.orders import Order, get
 from domain.placing import Incoming, KeyReusedError, Outcome
+from tests.contract.stored import sample, store
 from tests.integration.conftest import Shop
 
 pytestmark = pytest.mark.integration
@@ -30,6 +32,31 @@ def orders_of(outcomes: list[Outcome]) -> list[Order]:
         assert not isinstance(outcome, Exception)
         found.append(outcome[0])
     return found
+
+
+def test_what_people_type_as_a_note_is_in_the_orders_row_alone_and_its_history_says_the_same_without(
+    shop: Shop,
+) -> None:
+    line = Line(pizza="margherita", size="large", quantity=2, note="for Ada, third floor")
+    order = shop.order(line, note="the bell is broken")
+    shop.drain()
+    told = [str(row) for row in shop.rows("SELECT data FROM events")]
+    kept = shop.rows("SELECT note, subject, body FROM messages m CROSS JOIN (SELECT note FROM ticket_pizzas) t")
+    assert told and "third floor" not in str(told) and "bell" not in str(told)
+    assert kept and "third floor" not in str(kept)
+    with shop.database.view() as connection:
+        assert [item.note for item in get(connection, order.id).items] == ["for Ada, third floor"]
+        assert [sentence for page in history.compare(connection) for sentence in page.differences] == []
+
+
+def test_an_old_event_that_has_a_note_is_no_difference(shop: Shop) -> None:
+    data = sample(2, customer_id="a-customer")
+    store(shop.url, 2, [data])
+    assert any(item["note"] for item in data["items"])
+    shop.execute("UPDATE orders SET items = items #- '{1,note}'")
+    with shop.database.view() as connection:
+        differences = [sentence for page in history.compare(connection) for sentence in page.differences]
+    assert not any("items" in sentence for sentence in differences)
 
 
 def test_each_has_its_own_event_stream_and_correlation(shop: Shop) -> None:

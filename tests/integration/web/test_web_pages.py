@@ -71,6 +71,7 @@ def test_a_form_places_an_order_and_leads_to_its_page(site: Site) -> None:
     assert page.status_code == 200
     assert "Ada &lt;b&gt;Lovelace&lt;/b&gt;" in page.text
     assert "<b>Lovelace" not in page.text
+    assert "“well done”" in page.text and "The bell is broken" in page.text
     (row,) = site.rows("SELECT name, note, total::text, jsonb_array_length(items) FROM orders")
     assert row == ("Ada <b>Lovelace</b>", "The bell is broken", "38.80", 2)  # 2 × (13 + 0.60 + 1.00) + 9.60
 

@@ -62,7 +62,12 @@ def answers(url: str) -> bool:
 def address(host: str, port: int) -> str:
     """Give the URL at which this machine reaches what listens there."""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
-    return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{port}"
+    return f"http://{place(host, port)}"
+
+
+def place(host: str, port: int) -> str:
+    """Write host and port together: an IPv6 address has colons of its own, and stands in brackets."""
+    return f"{f'[{host}]' if ':' in host and '[' not in host else host}:{port}"
 
 
 def readiness(shop: Settings, home: Path, programs: Sequence[Program]) -> dict[str, Callable[[], bool]]:

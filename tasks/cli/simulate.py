@@ -12,6 +12,7 @@ from domain.settings import settings
 from tasks.cli import CannotRun
 from tasks.cli.finite import Finite
 from tasks.cli.playing import Span, options, play
+from tasks.cli.programs import address
 from tasks.cli.trial import no_menu, open_shop, run, show
 from tasks.simulation.baskets import Baskets
 from tasks.simulation.placing import Placed
@@ -107,7 +108,7 @@ def command(number: int | None, rate: float | None, url: str | None, no_wait: bo
     """
     path, day, as_json = more.pop("history"), more.pop("day"), more.pop("as_json")
     _check(path, day=day)
-    where = url or f"http://{settings().host}:{settings().port}"
+    where = url or address(settings().host, settings().port)
     if not where.startswith(("http://", "https://")):
         raise CannotRun(f"{where} is no URL of a shop: give one such as http://127.0.0.1:8000.")
     shop = Shop(where)

@@ -12,6 +12,7 @@ from gunicorn.util import import_app
 from domain import logs
 from domain.settings import Settings, settings
 from tasks.cli.process import end_with_parent
+from tasks.cli.programs import place
 
 
 class _JsonLines(Logger):  # type: ignore[misc]
@@ -35,7 +36,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         """Set gunicorn up from the settings."""
         memory = Path("/dev/shm")  # noqa: S108
         options = {
-            "bind": f"{self._shop.host}:{self._shop.port}",
+            "bind": place(self._shop.host, self._shop.port),
             "workers": self._shop.web_workers,
             "worker_class": "gevent",
             "worker_connections": 1000,

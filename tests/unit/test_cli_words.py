@@ -2,9 +2,13 @@
 
 import pytest
 from click.testing import CliRunner
+from gunicorn.util import parse_address
 
+from domain.settings import Settings
 from tasks.cli import CannotRun, main
+from tasks.cli.programs import address
 from tasks.cli.up import scaled
+from tasks.cli.web import Server
 
 pytestmark = pytest.mark.unit
 
@@ -28,6 +32,20 @@ def test_what_is_no_text_is_refused_in_a_sentence_by_every_command(words: tuple[
     place = words.index("{}") + 1
     what = "is no text in UTF-8: type it anew" if word.strip() else "is empty: say what is meant, or leave it out"
     assert (said.exit_code, said.stdout, said.stderr) == (2, "", f"Argument {place} {what}.\n")
+
+
+@pytest.mark.parametrize(
+    ("host", "bound", "url"),
+    [
+        ("127.0.0.1", "127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "0.0.0.0:8000", "http://127.0.0.1:8000"),
+        ("::1", "[::1]:8000", "http://[::1]:8000"),
+        ("::", "[::]:8000", "http://[::1]:8000"),
+    ],
+)
+def test_a_host_may_be_an_ipv6_address(host: str, bound: str, url: str) -> None:
+    assert Server(Settings(host=host)).cfg.address == [parse_address(bound)]
+    assert address(host, 8000) == url
 
 
 @pytest.mark.parametrize("number", ["", "-1", "many", "1000", "٣", "²", "1.5"])

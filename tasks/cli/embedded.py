@@ -39,6 +39,8 @@ _POSTGRES = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] ",
+    # What an error's detail quotes is personal, as in "Key (phone)=(+1555…) already exists."
+    "log_error_verbosity": "terse",
 }
 
 

@@ -38,6 +38,18 @@ def test_the_database_is_postgresql_18_and_keeps_what_it_promised(database_url: 
     assert row == (18, "UTF8", "on", "on", "")
 
 
+def test_what_an_error_quotes_is_not_in_the_databases_log(pizzeria: Pizzeria) -> None:
+    pizzeria.start("services")
+    with psycopg.connect(pizzeria.services()["database_url"], autocommit=True) as session:
+        session.execute("CREATE TABLE customers (phone text PRIMARY KEY)")
+        session.execute("INSERT INTO customers VALUES ('+12125550199')")
+        with pytest.raises(psycopg.errors.UniqueViolation, match="5550199"):
+            session.execute("INSERT INTO customers VALUES (%s)", ("+12125550199",))
+    log = pizzeria.home / "log" / "postgres.log"
+    until(lambda: "customers_pkey" in log.read_text(), what="the error in the log")
+    assert "5550199" not in log.read_text()
+
+
 def test_redis_wants_its_password_and_never_evicts(broker_url: str) -> None:
     with redis.Redis.from_url(broker_url, decode_responses=True) as client:
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}

@@ -149,6 +149,15 @@ def test_a_pizza_taken_off_is_back_when_the_next_day_begins_in_the_shops_time_zo
     assert shop.value("SELECT count(*) FROM events WHERE type <> 'OrderPlaced'") == 0
 
 
+def test_a_clock_that_is_set_back_keeps_no_menu_that_is_old(shop: Shop) -> None:
+    cached = menu.CachedMenu(seconds=0)
+    with shop.database.read() as connection:
+        assert "diavola" in cached.get(connection).pizzas
+        shop.execute("UPDATE pizzas SET retired = true WHERE id = 'diavola'")
+        clock.move(timedelta(hours=-1))
+        assert "diavola" not in cached.get(connection).pizzas
+
+
 def test_a_pizza_taken_off_can_be_put_back(shop: Shop) -> None:
     assert pizzeria("menu", "86", "diavola").exit_code == 0
     assert pizzeria("menu", "back", "diavola").exit_code == 0

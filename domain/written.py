@@ -39,6 +39,10 @@ SnsTopic = Annotated[
     ),
 ]
 Oven = Annotated[
-    str, _written(r"real|faulty(:[a-z-]+)?", "write real, faulty, or faulty: and a pizza's id, as in faulty:diavola")
+    str,
+    _written(
+        r"real|faulty(:(-|[^\W_A-Z])+)?",  # an id may have letters of any alphabet, see domain.sheet.slug
+        "write real, faulty, or faulty: and a pizza's id, as in faulty:diavola",
+    ),
 ]
 AccountSid = Annotated[str, _written(r"[A-Za-z0-9]+", "write letters and digits only")]

@@ -68,6 +68,12 @@ def test_a_wrong_setting_is_named_in_one_sentence(name: str, value: str, monkeyp
     assert "pattern" not in str(problem.value), "nobody has to read a regular expression"
 
 
+@pytest.mark.parametrize("pizza", ["diavola", "margherita-2", "маргарита"])
+def test_the_oven_may_burn_any_pizza_that_a_menu_can_have(pizza: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIZZERIA_OVEN", f"faulty:{pizza}")
+    assert settings().oven == f"faulty:{pizza}"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "missing"),
     [

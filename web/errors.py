@@ -1,6 +1,5 @@
 """What people and programs are told when something is wrong: plain words, never what broke inside."""
 
-import traceback
 from collections.abc import Mapping
 
 import structlog
@@ -8,6 +7,7 @@ from flask import Flask, Response, jsonify, make_response, render_template, requ
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from domain.kernel.origin import origin
 from domain.kernel.unit_of_work import is_conflict, is_connection_loss
 from domain.settings import SettingsError
 from web.till import UnansweredError
@@ -66,12 +66,10 @@ def _unexpected(error: Exception) -> Response:
     away = isinstance(error, SettingsError | UnansweredError) or (
         isinstance(error, SQLAlchemyError) and (is_connection_loss(error) or is_conflict(error))
     )
-    # Neither messages nor values are logged: a database error quotes what people typed.
-    where = "".join(traceback.format_tb(error.__traceback__)[-6:])
     if away:
         _logger.warning("database_away", error=type(error).__name__)
     else:
-        _logger.error("request_failed", error=type(error).__name__, path=request.path, where=where)
+        _logger.error("request_failed", error=type(error).__name__, path=request.path, where=origin(error))
     answer = _answer(503 if away else 500)
     if away:
         answer.headers["Retry-After"] = "1"

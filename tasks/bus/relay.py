@@ -10,6 +10,7 @@ from typing import Protocol
 import structlog
 
 from domain.kernel.failpoint import FailPoint
+from domain.kernel.origin import origin
 from domain.kernel.unit_of_work import Database, is_connection_loss
 from tasks.bus import outbox, retention, sweep
 from tasks.bus.outbox import Due
@@ -117,7 +118,7 @@ class Relay:
                 pause = 0 if self.turn() else POLL  # what comes within a poll goes together
             except Exception as error:
                 if not is_connection_loss(error):
-                    logger.exception("relay_failed", error=type(error).__name__)
+                    logger.error("relay_failed", error=type(error).__name__, where=origin(error))
                 pause = 0.5
             if pause:
                 self.stopping.wait(pause)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from structlog.testing import capture_logs
 
 from tasks.bus import outbox, sweep
 from tasks.bus.relay import Message, Relay
@@ -91,6 +92,23 @@ def test_what_is_new_is_sent_though_the_sweep_fails_every_time(
     probe.shop.order()
     relay(broker).turn()
     assert broker.seen == [("probe", True)]
+
+
+def test_what_the_relay_fails_at_is_logged_with_its_origin_and_without_its_text(probe: Probe, broker: Witness) -> None:
+    quoted = "Key (phone)=(+12125550199) already exists."
+
+    def fail(_: object) -> None:
+        failing.stopping.set()
+        raise ValueError(quoted)
+
+    probe.shop.order()
+    failing = Relay(probe.shop.database, broker, announce=fail, beat=lambda: None)
+    with capture_logs() as lines:
+        failing.run()
+    (line,) = lines
+    assert (line["event"], line["error"], line.get("exc_info")) == ("relay_failed", "ValueError", None)
+    assert "in fail" in line["where"]
+    assert "5550199" not in str(lines)
 
 
 def test_what_could_not_be_published_is_sent_as_soon_as_the_broker_is_back(probe: Probe, broker: Witness) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ import msgspec
 from domain.customers import Contact
 from domain.events import OrderItem
 from domain.menu import Menu
+from domain.money import rounded
 from domain.settings import Settings
 
 MAX_LINES = 50
@@ -93,6 +95,25 @@ def price(lines: Sequence[Line], menu: Menu) -> tuple[OrderItem, ...]:
     if problems:
         raise InvalidOrderError(problems)
     return tuple(items)
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What an order comes to, in the shop's currency: the tax is on the subtotal."""
+
+    subtotal: Decimal
+    tax: Decimal
+
+    @property
+    def total(self) -> Decimal:
+        """What is to be paid."""
+        return self.subtotal + self.tax
+
+
+def sums(items: Iterable[OrderItem], settings: Settings) -> Sums:
+    """Sum up what is asked for, each sum rounded to what can be paid in the shop's currency."""
+    subtotal = rounded(sum((item.unit_price * item.quantity for item in items), Decimal(0)), settings.currency)
+    return Sums(subtotal, rounded(subtotal * settings.tax_rate, settings.currency))
 
 
 def preparation_time(items: Iterable[OrderItem], menu: Menu, settings: Settings) -> timedelta:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from babel.numbers import get_currency_precision
 from sqlalchemy import Connection, text
 
 from domain.events import (
@@ -23,6 +22,7 @@ from domain.events import (
 from domain.kernel import clock
 from domain.kernel.event import Event
 from domain.kernel.unit_of_work import UnitOfWork
+from domain.money import cents
 
 UNANSWERED = "The payment could not be made."
 
@@ -51,11 +51,6 @@ TRANSITIONS: Mapping[str, frozenset[str | None]] = {
     "voided": frozenset({None, "authorised", "unanswered"}),
     "refunded": frozenset({"captured"}),
 }
-
-
-def cents(amount: Decimal, currency: str) -> int:
-    """Give an amount in the currency's smallest unit."""
-    return int(amount.scaleb(get_currency_precision(currency)))
 
 
 @dataclass(frozen=True, slots=True)

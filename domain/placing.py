@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import ROUND_HALF_UP, Decimal
 
 from sqlalchemy import Connection, text
 
 from domain import accounts
-from domain.basket import InvalidOrderError, NewOrder, preparation_time, price
+from domain.basket import InvalidOrderError, NewOrder, preparation_time, price, sums
 from domain.customers import find_or_add
 from domain.events import OrderItem, OrderPlaced
 from domain.kernel import clock
@@ -17,8 +16,6 @@ from domain.kernel.unit_of_work import UnitOfWork
 from domain.menu import Menu
 from domain.orders import Order, OrderError, UnknownOrderError, as_placed, get, new_id, without_notes
 from domain.settings import Settings
-
-CENT = Decimal("0.01")
 
 Placed = tuple[Order, bool]
 """An order, and whether it is new."""
@@ -83,19 +80,11 @@ def _beyond_credit(
     """
     wanted = [number for number in items if incoming[number].new.payment == accounts.PAYMENT]
     wishes = [
-        accounts.Wish(
-            incoming[number].new.contact.phone, sum(_sums(items[number], settings), Decimal(0)), incoming[number].key
-        )
+        accounts.Wish(incoming[number].new.contact.phone, sums(items[number], settings).total, incoming[number].key)
         for number in wanted
     ]
     may = accounts.within_limit(work, wishes)
     return [number for number, fine in zip(wanted, may, strict=True) if not fine]
-
-
-def _sums(items: Sequence[OrderItem], settings: Settings) -> tuple[Decimal, Decimal]:
-    """Sum up what is asked for; gives the subtotal and the tax on it."""
-    subtotal = sum((item.unit_price * item.quantity for item in items), Decimal(0)).quantize(CENT)
-    return subtotal, (subtotal * settings.tax_rate).quantize(CENT, ROUND_HALF_UP)
 
 
 def _draft(new: NewOrder, items: tuple[OrderItem, ...], customer_id: str, menu: Menu, settings: Settings) -> Order:
@@ -103,7 +92,7 @@ def _draft(new: NewOrder, items: tuple[OrderItem, ...], customer_id: str, menu: 
     now = clock.now()
     ready = now + preparation_time(items, menu, settings)
     drive = timedelta(seconds=settings.drive_seconds) if new.fulfilment == "delivery" else timedelta()
-    subtotal, tax = _sums(items, settings)
+    cost = sums(items, settings)
     return Order(
         id=new_id(now),
         customer_id=customer_id,
@@ -116,9 +105,9 @@ def _draft(new: NewOrder, items: tuple[OrderItem, ...], customer_id: str, menu: 
         address=new.address,
         note=new.note,
         items=items,
-        subtotal=subtotal,
-        tax=tax,
-        total=subtotal + tax,
+        subtotal=cost.subtotal,
+        tax=cost.tax,
+        total=cost.total,
         currency=settings.currency,
         placed_at=now,
         estimated_ready_time=ready,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from domain import payments
+from domain import money, payments
 from domain.events import OrderCancelled, OrderDelivered, OrderPlaced
 from domain.kernel.unit_of_work import UnitOfWork
 from domain.payments import UNANSWERED, Change, Payment
@@ -98,5 +98,5 @@ def _undo(at: PaymentService, payment: Payment, key: str, order: OrderCancelled)
 
 
 def _charge(payment: Payment) -> Charge:
-    cents = payments.cents(payment.amount, payment.currency)
+    cents = money.cents(payment.amount, payment.currency)
     return Charge(payment.order_id, cents, payment.currency, payment.card_token)

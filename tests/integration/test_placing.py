@@ -1,6 +1,8 @@
 """Orders that share a transaction: each is saved as if it had come alone."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -9,6 +11,7 @@ from domain.basket import InvalidOrderError, Line, NewOrder
 from domain.customers import Contact
 from domain.kernel import clock
 from domain.orders import Order, get
+from domain.payments import APPROVE
 from domain.placing import Incoming, KeyReusedError, Outcome
 from tests.contract.stored import sample, store
 from tests.integration.conftest import Shop
@@ -32,6 +35,14 @@ def orders_of(outcomes: list[Outcome]) -> list[Order]:
         assert not isinstance(outcome, Exception)
         found.append(outcome[0])
     return found
+
+
+def test_what_is_to_be_paid_can_be_paid_in_the_shops_currency(shop: Shop, configure: Callable[..., None]) -> None:
+    configure(currency="JPY", tax_rate="0.05")
+    order = shop.order(Line(pizza="margherita", size="large", quantity=7), payment="card", card_token=APPROVE)
+    assert [order.subtotal, order.tax, order.total] == [Decimal(91), Decimal(5), Decimal(96)]  # 4.55 rounded
+    shop.drain()
+    assert shop.value("SELECT sum(cents) FROM postings WHERE account = 'card'") == 96
 
 
 def test_what_people_type_as_a_note_is_in_the_orders_row_alone_and_its_history_says_the_same_without(

@@ -1,11 +1,10 @@
 """The menu and its order form."""
 
-from decimal import Decimal
-
 import structlog
 from flask import Response, make_response, redirect, render_template, request, url_for
 
-from domain.basket import InvalidOrderError, Line, price
+from domain.basket import InvalidOrderError, Line, price, sums
+from domain.events import OrderItem
 from domain.menu import Menu
 from domain.payments import SANDBOX_CARDS
 from domain.placing import KeyReusedError
@@ -75,15 +74,14 @@ def order() -> Response:
 
 def _page(form: OrderForm, menu: Menu, status: int = 200) -> Response:
     form.keep_or_make_key()
-    rows = [_known(entry.form, menu) for entry in form.items.entries]
+    items = [_priced(entry.form, menu) for entry in form.items.entries]
     page = render_template(
         "shop/menu.html",
         form=form,
         menu=menu,
         blank=OrderForm(formdata=None, data={"items": [{}]}).items.entries[0].form,
-        totals=[
-            _line_total(entry.form, menu) if known else None for entry, known in zip(form.items, rows, strict=True)
-        ],
+        totals=[item.unit_price * item.quantity if item else None for item in items],
+        sums=sums([item for item in items if item], counter().settings),
         summary=form.summary(menu),
         cards={} if counter().settings.payment == "stripe" else SANDBOX_CARDS,  # Stripe's own form is not on our pages
         for_script=answers.menu(menu, counter().settings.currency) | {"tax": str(counter().settings.tax_rate)},
@@ -93,13 +91,9 @@ def _page(form: OrderForm, menu: Menu, status: int = 200) -> Response:
     return answer
 
 
-def _known(line: object, menu: Menu) -> bool:
-    return getattr(line, "pizza").data in menu.pizzas  # noqa: B009 - WTForms' fields have no static names
-
-
-def _line_total(form: object, menu: Menu) -> Decimal | None:
+def _priced(form: object, menu: Menu) -> OrderItem | None:
     """Price one line as it stands, or give None where it cannot be."""
-    values = getattr(form, "data")  # noqa: B009
+    values = getattr(form, "data")  # noqa: B009 - WTForms' fields have no static names
     quantity = str(values["quantity"] or "")
     if not (quantity.isascii() and quantity.isdigit() and len(quantity) < 4):
         return None
@@ -113,4 +107,4 @@ def _line_total(form: object, menu: Menu) -> Decimal | None:
         (item,) = price([line], menu)
     except InvalidOrderError:
         return None
-    return item.unit_price * item.quantity
+    return item

@@ -76,6 +76,17 @@ def test_a_form_places_an_order_and_leads_to_its_page(site: Site) -> None:
     assert row == ("Ada <b>Lovelace</b>", "The bell is broken", "38.80", 2)  # 2 × (13 + 0.60 + 1.00) + 9.60
 
 
+def test_the_form_without_scripts_shows_the_tax_that_is_charged(make_site: Callable[..., Site]) -> None:
+    site = make_site(tax_rate="0.005")
+    client = site.client
+    asked = fill(client, **{"items-0-toppings": [], "items-0-quantity": "1"})
+    asked = {name: value for name, value in asked.items() if not name.startswith("items-1")}
+    shown = client.post("/orders", data=asked | {"remove": "9"}).text
+    assert re.findall(r"data-(?:subtotal|tax|total)>([^<]*)<", shown) == ["$13.00", "$0.07", "$13.07"]
+    client.post("/orders", data=asked)
+    assert site.rows("SELECT subtotal::text, tax::text, total::text FROM orders") == [("13.00", "0.07", "13.07")]
+
+
 @pytest.mark.parametrize(
     ("reads", "offered"), [("it-IT,it;q=0.9,en;q=0.8", "it"), ("de,en-GB;q=0.5", "en"), ("", "en"), ("tlh", "en")]
 )

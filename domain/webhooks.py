@@ -161,3 +161,9 @@ def note_taken(work: UnitOfWork, taken: Sequence[tuple[UUID, Endpoint]]) -> None
         " JOIN webhook_endpoints e ON e.id = r.endpoint_id FOR KEY SHARE OF e ON CONFLICT DO NOTHING",
         rows=msgspec.json.encode(rows).decode(),
     )
+
+
+def forget_taken(work: UnitOfWork, events: Sequence[UUID]) -> None:
+    """Strike out who took these events: everybody has got them."""
+    if events:
+        work.run("DELETE FROM webhook_posts WHERE event_id = ANY(CAST(:events AS uuid[]))", events=list(events))

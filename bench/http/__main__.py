@@ -49,7 +49,7 @@ def _tables(summary: Mapping[str, Any]) -> str:
     drawn = []
     if found := summary.get("placing"):
         title = f"Placing over HTTP, {found['connections']} connections, medians of {found['rounds']} rounds"
-        rows = {name: found[name] for name in (placing.OURS, placing.BARE, placing.DELAY)}
+        rows = {name: found[name] for name in (placing.OURS, *placing.OTHERS)}
         ratios = {"ours to it": {placing.OURS: 1.0, **found["ratios"]}}
         drawn.append(_table(title, {**_turned(rows), **ratios}))
         drawn.append(f"The load itself can do {found['load_at_most']:,.0f} requests a second.")

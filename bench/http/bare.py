@@ -25,11 +25,16 @@ VALUES (:id, :id, 'placed', :fulfilment, :payment, :name, :phone, :email, :addre
 """)
 
 
-def insert(body: dict[str, Any]) -> dict[str, Any]:
-    """Save an order just as it was sent; gives it with its id, as messages would carry it."""
-    now, order_id = datetime.now(UTC), secrets.token_hex(16)
+def order_of(body: dict[str, Any]) -> dict[str, Any]:
+    """Make an order of what was sent, just as it is."""
+    order_id = secrets.token_hex(16)
     order = {**body["customer"], "fulfilment": body["fulfilment"], "payment": body["payment"]}
-    order |= {"id": order_id, "customer_id": order_id, "address": body["address"], "total": "20.00"}
+    return order | {"id": order_id, "customer_id": order_id, "address": body["address"], "total": "20.00"}
+
+
+def insert(body: dict[str, Any]) -> dict[str, Any]:
+    """Save an order; gives it with its id, as messages would carry it."""
+    order, now = order_of(body), datetime.now(UTC)
     with engine.begin() as connection:
         connection.execute(_INSERT, order | {"items": json.dumps(body["items"]), "now": now})
     return order | {"items": body["items"], "placed_at": now.isoformat()}

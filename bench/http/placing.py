@@ -1,4 +1,4 @@
-"""Placing orders over HTTP with web alone: ours, the bare insert, and a commit with five `.delay()`."""
+"""Placing orders over HTTP with web alone: ours, the bare insert by SQL and by ORM, a commit with five `.delay()`."""
 
 import socket
 from collections.abc import Sequence
@@ -11,19 +11,18 @@ from bench.stage import Say, Stage, stage
 from tasks.cli.embedded import free_port
 from tasks.cli.supervisor import Program
 
-OURS, BARE, DELAY = "ours", "bare insert", "commit + 5 delay"
+OURS = "ours"
+OTHERS = {"bare insert": "bare", "bare ORM": "orm", "commit + 5 delay": "delay"}
+"""Whom we are measured against, with the module of each."""
 WEB_WORKERS = 2
 
-_ROWS = {
-    OURS: "SELECT count(*) FROM events e JOIN outbox USING (position) WHERE type = 'OrderPlaced'",
-    BARE: "SELECT count(*) FROM bench_orders",
-    DELAY: "SELECT count(*) FROM bench_orders",
-}
+_OUR_ROWS = "SELECT count(*) FROM events e JOIN outbox USING (position) WHERE type = 'OrderPlaced'"
+_THEIR_ROWS = "SELECT count(*) FROM bench_orders"
 
 
 def measure(rounds: int, seconds: float, connections: int, say: Say) -> dict[str, Any]:
     """Give the medians of the rounds, which are run in turn, our ratios, and what the load could do at the most."""
-    found: dict[str, list[dict[str, Any]]] = {OURS: [], BARE: [], DELAY: []}
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in (OURS, *OTHERS)}
     for number in range(1, rounds + 1):
         for name, figures in found.items():
             say(f"Round {number} of {rounds}, placing over HTTP: {name}")
@@ -35,7 +34,7 @@ def measure(rounds: int, seconds: float, connections: int, say: Say) -> dict[str
         "connections": connections,
         "web_workers": WEB_WORKERS,
         **medians,
-        "ratios": {name: round(ours / medians[name]["per_second"], 2) for name in (BARE, DELAY)},
+        "ratios": {name: round(ours / medians[name]["per_second"], 2) for name in OTHERS},
         "load_at_most": _load_at_most(connections, say),
     }
 
@@ -47,7 +46,7 @@ def _round(name: str, seconds: float, connections: int, say: Say) -> dict[str, A
         serve(here, _program(here, name))
         figures = load(here, f"--connections={connections}", f"--seconds={seconds}")
         counted = int(seconds * figures["per_second"])
-        if figures["refused"] or here.value(_ROWS[name]) < counted:
+        if figures["refused"] or here.value(_OUR_ROWS if name == OURS else _THEIR_ROWS) < counted:
             raise SystemExit(f"{name}: {figures['refused']} refused, or fewer rows than the {counted} acknowledged.")
         return figures
 
@@ -55,7 +54,7 @@ def _round(name: str, seconds: float, connections: int, say: Say) -> dict[str, A
 def _program(here: Stage, name: str) -> Program:
     if name == OURS:
         return here.pizzeria("web", "web")
-    return here.python("web", "bench.http.serve", f"bench.http.{'bare' if name == BARE else 'delay'}:app")
+    return here.python("web", "bench.http.serve", f"bench.http.{OTHERS[name]}:app")
 
 
 def serve(here: Stage, program: Program) -> None:

@@ -23,6 +23,7 @@ from tasks.gateways.webhook import Posted
 
 RETRY = Retry(times=8, first=1, cap=30)
 TOLD = "nobody is still to be told"
+_OVER = frozenset({"done", "held back"})
 
 _logger = structlog.get_logger(__name__)
 
@@ -31,11 +32,13 @@ _logger = structlog.get_logger(__name__)
 class Round:
     """One event's way round the endpoints that it is owed to, each as it was before and after its post.
 
-    ``known`` are the endpoints as the last post left them; all events of a message share it.
+    ``known`` are the endpoints as the last post left them; all events of a message share it. ``taken_before`` tells
+    whether somebody got the event already, which is written down.
     """
 
     owed: Sequence[str]
     known: dict[str, Endpoint]
+    taken_before: bool
     posts: list[tuple[Endpoint, Endpoint]] = field(default_factory=list)
 
     def note(self, before: Endpoint, after: Endpoint) -> None:
@@ -76,7 +79,7 @@ def hold_back(due: Sequence[tuple[Recorded[Any], Call]], connection: Connection)
     for recorded, call in due:
         name, at = integration.TRANSLATIONS[type(recorded.event)].name, integration.happened_at(recorded.id)
         owed = [each.id for each, took in wanting if recorded.id not in took and each.wants(name, at)]
-        call.draft = Round(owed, known)
+        call.draft = Round(owed, known, any(recorded.id in took for _, took in wanting))
         if not owed:
             held[call.key] = TOLD
         elif all(known[each].is_left_alone(now) for each in owed):
@@ -123,12 +126,13 @@ def settle(answers: Sequence[Answer], work: UnitOfWork) -> None:
     changed = {after.id: after for _, each in rounds for before, after in each.posts if after != before}
     for endpoint_id in sorted(changed):
         webhooks.save(work, changed[endpoint_id])
+    webhooks.forget_taken(work, [a.call.event_id for a, each in rounds if a.state in _OVER and each.taken_before])
     webhooks.note_taken(
         work,
         [
             (answer.call.event_id, endpoint)
             for answer, each in rounds
-            if answer.state != "done"
+            if answer.state not in _OVER
             for endpoint in each.took
         ],
     )

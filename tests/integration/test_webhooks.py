@@ -159,8 +159,10 @@ def test_who_has_got_an_event_does_not_get_it_again_when_another_is_tried_again(
         open_shop.order()
         open_shop.drain()
         later(open_shop, 2)
+        assert open_shop.value("SELECT count(*) FROM webhook_posts") == len(HAPPY)
         broken.status = 200
         later(open_shop, 60)
+        assert open_shop.value("SELECT count(*) FROM webhook_posts") == 0
         assert sorted(types(broken)) == sorted(types(sink)) == sorted(HAPPY)
         assert sink.asked == len(HAPPY)
 

@@ -18,4 +18,5 @@ def serve(counter: Counter) -> Background:
             caps.forget(work.connection)
 
     registry = Registry.discover("tasks.handlers", counter.settings.retry_of)
+    counter.settings.refuse_unknown_retries(registry.handlers)
     return inline.serve(counter.database, catalogue, registry, beat, counter.settings.keep_deliveries)

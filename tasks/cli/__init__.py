@@ -92,6 +92,11 @@ def _sentence(error: Exception) -> str | None:
         return f"{error.filename}: {error.strerror}. Free it, or set PIZZERIA_HOME to a folder that can be written."
     # Named, not imported: a command that never met these libraries must not pay for them here.
     kinds = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(error).__mro__}
+    if kinds & {"sqlalchemy.DBAPIError"}:
+        from domain.kernel.unit_of_work import is_conflict
+
+        if is_conflict(error):
+            return "Somebody else was changing the same at this moment, so nothing was changed: try it once more."
     if kinds & {"psycopg.OperationalError", "sqlalchemy.OperationalError"}:
         return "The database does not answer: start `pizzeria services`, or set PIZZERIA_DATABASE_URL."
     if kinds & {"sqlalchemy.ProgrammingError"} and getattr(getattr(error, "orig", None), "sqlstate", "") == "42P01":

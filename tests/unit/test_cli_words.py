@@ -1,8 +1,11 @@
 """What is typed behind `pizzeria`: words that no command needs to look at, because none could do anything with them."""
 
+import click
 import pytest
 from click.testing import CliRunner
 from gunicorn.util import parse_address
+from psycopg import errors
+from sqlalchemy.exc import OperationalError
 
 from domain.settings import Settings
 from tasks.cli import CannotRun, main
@@ -53,3 +56,24 @@ def test_a_scale_is_a_number_in_plain_digits(number: str) -> None:
     assert scaled(["sms=3"]) == {"sms": 3}
     with pytest.raises(CannotRun, match=f"^--scale sms={number}: write a queue"):
         scaled([f"sms={number}"])
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (errors.LockNotAvailable(), "Somebody else was changing the same"),
+        (errors.DeadlockDetected(), "Somebody else was changing the same"),
+        (errors.AdminShutdown(), "The database does not answer"),
+        (errors.OperationalError(), "The database does not answer"),
+    ],
+)
+def test_who_was_in_the_way_of_another_does_not_read_that_the_database_is_away(
+    error: Exception, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @click.command()
+    def command() -> None:
+        raise OperationalError("UPDATE …", {}, error)
+
+    monkeypatch.setattr("tasks.cli.stock.command", command)
+    result = CliRunner().invoke(main, ["stock"])
+    assert (result.exit_code, result.stderr[: len(said)]) == (2, said)

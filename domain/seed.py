@@ -1,6 +1,7 @@
 """What an empty pizzeria starts with: a menu with recipes, suppliers, stock, drivers and a staff login."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -168,7 +169,7 @@ def _menu(connection: Connection) -> None:
         row = {"id": key, "name": name, "description": description, "vegetarian": vegetarian, "rank": rank}
         _insert(connection, "pizzas", [row])
         for size, _, portion, percent in SIZES:
-            price = round(cents * percent / 100 / 10) * 10 / 100
+            price = (Decimal(cents * percent) / 10_000).quantize(Decimal("0.1"))  # in steps of ten cents
             _insert(connection, "prices", [{"pizza_id": key, "size_id": size, "price": price}])
             _insert(
                 connection,
@@ -190,7 +191,7 @@ def _menu(connection: Connection) -> None:
             {
                 "id": key,
                 "name": name,
-                "price": cents / 100,
+                "price": Decimal(cents) / 100,
                 "rank": rank,
                 "ingredient_id": ingredient,
                 "quantity": grams,

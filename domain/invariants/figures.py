@@ -42,5 +42,3 @@ FIGURES = (
         when_quiet=True,
     ),
 )
-
-# Only where its delivery is done: what was delivered before there were points earned none, what is parked none yet.

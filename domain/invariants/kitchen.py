@@ -2,6 +2,7 @@
 
 from domain.kernel.invariant import Invariant
 
+# Clocks of two hosts may differ a little; the second that is allowed for is far below any bake that matters.
 _BAKED = """
 SELECT o.id || ': ' || count(p.*) FILTER (WHERE p.state = 'baked' AND p.baked_at <= o.ready_at + interval '1 second')
     || ' pizzas baked before it was ready, ordered '

@@ -2,6 +2,7 @@
 
 from domain.kernel.invariant import Invariant
 
+# Only where its delivery is done: what was delivered before there were points earned none, what is parked none yet.
 _EARNED = """
 SELECT e.stream || ' earned ' || coalesce(l.points::text, 'nothing')
 FROM deliveries d JOIN events e USING (position)

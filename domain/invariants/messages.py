@@ -2,6 +2,7 @@
 
 from domain.kernel.invariant import Invariant
 
+# A message's key is "event id:handler"; who was forgotten can no longer be written to.
 _UNTOLD = """
 SELECT e.type || ' ' || e.position || ' of ' || o.id || ' brought ' || count(m.key) || ' messages'
 FROM events e

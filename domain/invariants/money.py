@@ -50,8 +50,6 @@ PAYMENTS = (
     Invariant("The sandbox's books say of every payment what ours say", _SANDBOX, when_quiet=True),
 )
 
-# A message's key is "event id:handler"; who was forgotten can no longer be written to.
-
 _ON_ACCOUNT = """
 SELECT coalesce(o.id, e.about) || ' costs ' || coalesce(o.total::text, 'nothing') || ', its account was charged '
     || coalesce(e.amount::text, 'nothing')

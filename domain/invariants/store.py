@@ -105,5 +105,3 @@ PROCUREMENT = (
         when_quiet=True,
     ),
 )
-
-# Clocks of two hosts may differ a little; the second that is allowed for is far below any bake that matters.

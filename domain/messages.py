@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, text
 
-from domain import procurement
+from domain import audit, procurement
 from domain.events import MessageFailed, MessageRequeued, OrderOutForDelivery, OrderPlaced, OrderReady, SupplierReminded
 from domain.inventory import StockError
 from domain.kernel import clock
@@ -88,10 +88,7 @@ class MessageRow:
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A message that is about to go out: its key, what it is about, and which order.
-
-    ``second_way``: it goes out by mail because the text has failed.
-    """
+    """A message that is about to go out: its key, what it is about, which order, and by which channel."""
 
     key: str
     about: str
@@ -237,14 +234,7 @@ def abort(work: UnitOfWork, key: str, by: str) -> bool:
     work.run(
         "UPDATE messages SET state = 'aborted', answer = :answer WHERE key = :key", key=key, answer=f"aborted by {by}"
     )
-    work.run(
-        "INSERT INTO audit (who, action, position, handler, reason)"
-        " VALUES (:who, 'message aborted', :position, :handler, :key)",
-        who=by,
-        position=delivery.position if delivery else None,
-        handler=handler,
-        key=key,
-    )
+    audit.note(work, by, "message aborted", key, position=delivery.position if delivery else None, handler=handler)
     return True
 
 

@@ -19,6 +19,11 @@ class Account:
     username: str
     role: str
 
+    @property
+    def who(self) -> str:
+        """The name by which the audit and events know them."""
+        return f"staff:{self.username}"
+
 
 def find(connection: Connection, username: str) -> Account | None:
     """Read an account."""

@@ -13,8 +13,8 @@ from domain import inventory
 from domain.inventory import MAX_QUANTITY, Shelf
 from domain.kernel.unit_of_work import UnitOfWork
 from tasks.cli import CannotRun
+from tasks.cli.person import at_the_command_line
 
-WHO = "command line"
 _WIDE = 120
 """Columns for a file or a pipe, where no line needs to be broken."""
 
@@ -64,7 +64,7 @@ def receive(purchase_id: str) -> None:
     from domain import procurement
 
     number = _number(purchase_id, "A purchase has a number: `pizzeria stock` shows those on their way.")
-    came = _change(lambda work: procurement.receive(work, number, WHO))
+    came = _change(lambda work: procurement.receive(work, number, at_the_command_line()))
     here = came.ingredient
     click.echo(f"{came.quantity} {here.unit} of {here.name.lower()} came; there are {here.quantity} {here.unit} now.")
 

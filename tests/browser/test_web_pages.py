@@ -72,7 +72,7 @@ def test_two_pizzas_are_ordered_and_the_basket_reckons_like_the_server(live: Liv
     order_of(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("We have your order.")
     expect(page.locator(".receipt")).to_contain_text("2 × Diavola")
-    expect(page.locator(".receipt")).to_contain_text("with basil")
+    expect(page.locator(".receipt")).to_contain_text("with fresh basil")
     expect(page.locator(".totals")).to_contain_text("$37.60")
 
 

@@ -11,6 +11,7 @@ from domain.basket import InvalidOrderError, Line
 from domain.kernel import clock
 from domain.settings import settings
 from tasks.cli import main
+from tasks.cli.person import at_the_command_line
 from tests.integration.conftest import Shop
 
 pytestmark = pytest.mark.integration
@@ -96,6 +97,7 @@ def test_the_store_is_listed_with_what_is_on_its_way(shop: Shop) -> None:
     number = str(shop.value("SELECT id FROM purchases"))
     said = pizzeria("stock", "receive", number)
     assert (said.exit_code, said.output) == (0, "900 g of basil came; there are 1200 g now.\n")
+    assert shop.value("SELECT data ->> 'received_by' FROM events WHERE type = 'StockReceived'") == at_the_command_line()
     again = pizzeria("stock", "receive", number)
     assert (again.exit_code, again.stderr) == (2, f"Purchase {number} was received before.\n")
     assert '"purchase_id": null' in pizzeria("stock", "--json").stdout

@@ -51,7 +51,7 @@ def transfer(account: Account, customer_id: str) -> Response:
         return problems(
             422, {field: _WANTED.get(field, "There is no such field: leave it out.") for field in _bad(error)}
         )
-    asked = Transfer(customer_id, wanted.to, wanted.points, f"staff:{account.username}", key)
+    asked = Transfer(customer_id, wanted.to, wanted.points, account.who, key)
     try:
         done, is_new = counter().change(correlation_id(), lambda work: loyalty.transfer(work, asked))
     except TransferError as error:

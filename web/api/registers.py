@@ -45,7 +45,7 @@ def add_entry(account: Account, register: Register) -> Response:
 
     def step() -> Callable[[UnitOfWork], Kept]:
         entry = _read(register.entry)
-        return lambda work: register.add(work, entry, _by(account))
+        return lambda work: register.add(work, entry, account.who)
 
     answer = _change(account, register, step)
     if answer.status_code == 200:
@@ -62,7 +62,7 @@ def change_entry(account: Account, register: Register, entry_id: str) -> Respons
 
     def step() -> Callable[[UnitOfWork], Kept]:
         entry: Any = _read(register.change_of, entry_id)
-        return lambda work: register.change(work, entry_id, entry, entry.version, _by(account))
+        return lambda work: register.change(work, entry_id, entry, entry.version, account.who)
 
     return _change(account, register, step)
 
@@ -72,7 +72,7 @@ def change_entry(account: Account, register: Register, entry_id: str) -> Respons
 def remove_entry(account: Account, register: Register, entry_id: str) -> Response:
     """Retire an entry; with a version, as it was read."""
     version = request.args.get("version")
-    return _change(account, register, lambda: lambda work: register.remove(work, entry_id, version, _by(account)))
+    return _change(account, register, lambda: lambda work: register.remove(work, entry_id, version, account.who))
 
 
 @blueprint.errorhandler(RegisterError)
@@ -92,10 +92,6 @@ def _change(account: Account, register: Register, step: Callable[[], Callable[[U
         return problems(422, explain(register.change_of, error))
     _logger.info("register_changed", register=register.name, entry_id=kept["id"], how=request.endpoint)
     return jsonify(kept)
-
-
-def _by(account: Account) -> str:
-    return f"staff:{account.username}"
 
 
 def _read(model: type[Entry], entry_id: str = "") -> Entry:

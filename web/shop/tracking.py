@@ -6,15 +6,13 @@ from flask import Response, flash, make_response, redirect, render_template, url
 from domain import orders
 from domain.orders import Order, TooLateError, UnknownOrderError
 from web.api.orders import CUSTOMER_CANCELLED
-from web.confirmation import Confirmation
+from web.confirmation import NOT_SENT, Confirmation
 from web.correlation import correlation_id
 from web.counter import counter
 from web.limits import PLACING, is_own_machine, limiter
 from web.shop import blueprint
 
 _logger = structlog.get_logger(__name__)
-
-NOT_SENT = "That did not reach us. Please press the button once more."
 
 
 @blueprint.get("/orders/<order_id:order_id>")

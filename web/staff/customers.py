@@ -14,7 +14,7 @@ from domain.accounts import AccountError
 from domain.customers import NoOneCustomerError
 from domain.kernel.unit_of_work import UnitOfWork
 from domain.loyalty import Transfer, TransferError
-from web.confirmation import Confirmation
+from web.confirmation import NOT_SENT, Confirmation
 from web.correlation import correlation_id
 from web.counter import counter
 from web.staff import blueprint
@@ -23,7 +23,6 @@ MAX_TYPED = 40
 _AMOUNT = re.compile(r"[0-9]{1,10}(\.[0-9]{1,2})?")
 _POINTS = re.compile("[0-9]{1,10}")
 _FORM_KEY = re.compile("points-[0-9a-f]{32}")
-_LOST = "That did not reach us. Please press the button once more."
 _logger = structlog.get_logger(__name__)
 
 
@@ -40,7 +39,7 @@ def search_customers() -> Response:
     """Show those with a telephone number; it is posted, since what stands in an address ends up in logs."""
     typed = request.form.get("phone", "")[:MAX_TYPED]
     if not Confirmation().validate():
-        flash(_LOST)
+        flash(NOT_SENT)
         return make_response(redirect(url_for("staff.customer_list"), 303))
     with counter().database.read() as connection:
         found = customers.search(connection, typed)
@@ -77,7 +76,7 @@ def transfer_points(customer_id: str) -> Response:
     def step(work: UnitOfWork) -> str:
         to = customers.find(work.connection, request.form.get("to", "")[:MAX_TYPED].strip())
         number = int(typed) if _POINTS.fullmatch(typed) else 0
-        asked = Transfer(customer_id, to.id, number, _me(), key if _FORM_KEY.fullmatch(key) else None)
+        asked = Transfer(customer_id, to.id, number, current_user.who, key if _FORM_KEY.fullmatch(key) else None)
         done, _ = loyalty.transfer(work, asked)
         return f"{done.points} {'point' if done.points == 1 else 'points'} went to {to.name}; {done.balance} are left."
 
@@ -89,7 +88,7 @@ def set_limit(customer_id: str) -> Response:
     """Open a house account, or change its limit."""
 
     def step(work: UnitOfWork) -> str:
-        accounts.set_limit(work, customer_id, _amount("limit"), _me())
+        accounts.set_limit(work, customer_id, _amount("limit"), current_user.who)
         return "The limit is changed."
 
     return _change(customer_id, "account_limit_changed", step)
@@ -100,7 +99,7 @@ def note_payment(customer_id: str) -> Response:
     """Note what a customer has paid."""
 
     def step(work: UnitOfWork) -> str:
-        accounts.pay(work, customer_id, _amount("amount"), _me())
+        accounts.pay(work, customer_id, _amount("amount"), current_user.who)
         return "The payment is noted."
 
     return _change(customer_id, "account_paid", step)
@@ -108,7 +107,7 @@ def note_payment(customer_id: str) -> Response:
 
 def _change(customer_id: str, logged: str, step: Callable[[UnitOfWork], str]) -> Response:
     if not Confirmation().validate():
-        flash(_LOST)
+        flash(NOT_SENT)
     else:
         try:
             flash(counter().change(correlation_id(), step))
@@ -116,10 +115,6 @@ def _change(customer_id: str, logged: str, step: Callable[[UnitOfWork], str]) ->
         except (AccountError, TransferError, NoOneCustomerError) as error:
             flash(str(error))
     return make_response(redirect(url_for("staff.customer", customer_id=customer_id), 303))
-
-
-def _me() -> str:
-    return f"staff:{current_user.id}"
 
 
 def _amount(field: str) -> Decimal:

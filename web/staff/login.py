@@ -10,7 +10,7 @@ from wtforms import HiddenField, PasswordField, StringField
 from domain import staff
 from domain.orders import ID_PATTERN
 from web import credentials
-from web.confirmation import Confirmation
+from web.confirmation import NOT_SENT, Confirmation
 from web.counter import counter
 from web.limits import LOGGING_IN, limiter
 from web.staff import blueprint
@@ -25,6 +25,7 @@ class Person(UserMixin):  # type: ignore[misc] # Flask-Login has no types
     def __init__(self, account: staff.Account) -> None:
         self.id = account.username
         self.role = account.role
+        self.who = account.who
 
 
 class LoginForm(FlaskForm):  # type: ignore[misc] # Flask-WTF has no types
@@ -105,7 +106,7 @@ def _refused(form: LoginForm, problem: str) -> Response:
 def log_out() -> Response:
     """Log out."""
     if not Confirmation().validate():
-        flash("That did not reach us. Please press the button once more.")
+        flash(NOT_SENT)
         return make_response(redirect(url_for("staff.open_orders"), 303))
     logout_user()
     session.clear()

@@ -10,7 +10,7 @@ from flask_login import current_user
 from domain import messages
 from domain.kernel.unit_of_work import UnitOfWork
 from domain.orders import ID_PATTERN
-from web.confirmation import Confirmation
+from web.confirmation import NOT_SENT, Confirmation
 from web.correlation import correlation_id
 from web.counter import counter
 from web.staff import blueprint
@@ -35,11 +35,10 @@ def resend() -> Response:
     """Have a message sent once more."""
 
     def act(work: UnitOfWork, key: str) -> str:
-        order_id = messages.request_again(work, key, str(current_user.id))
-        _logger.info("message_requested_again", order_id=order_id)
+        messages.request_again(work, key, current_user.who)
         return "The message is asked for once more; it appears here as a message of its own."
 
-    return _act(act)
+    return _act("message_requested_again", act)
 
 
 @blueprint.post("/messages/abort")
@@ -47,20 +46,21 @@ def abort() -> Response:
     """Have a message not sent any more."""
 
     def act(work: UnitOfWork, key: str) -> str:
-        new = messages.abort(work, key, str(current_user.id))
+        new = messages.abort(work, key, current_user.who)
         return "The message is aborted: nobody tries it again." if new else "The message was aborted before."
 
-    return _act(act)
+    return _act("message_aborted", act)
 
 
-def _act(act: Callable[[UnitOfWork, str], str]) -> Response:
+def _act(logged: str, act: Callable[[UnitOfWork, str], str]) -> Response:
     """Do to a message what a button says, and lead back to the list that it stood in."""
     key = request.form.get("key", "").replace("\0", "")
     if not Confirmation().validate():
-        flash("That did not reach us. Please press the button once more.")
+        flash(NOT_SENT)
     else:
         try:
             flash(counter().change(correlation_id(), lambda work: act(work, key)))
+            _logger.info(logged, key=key)
         except messages.MessageError as error:
             flash(str(error))
     return make_response(redirect(url_for("staff.message_list", order=_order(request.form)), 303))

@@ -7,7 +7,7 @@ from flask_login import current_user
 from domain import kitchen, orders
 from domain.kitchen import Kitchen
 from domain.orders import Order, TooLateError, UnknownOrderError, code_of
-from web.confirmation import Confirmation
+from web.confirmation import NOT_SENT, Confirmation
 from web.correlation import correlation_id
 from web.counter import counter
 from web.staff import blueprint
@@ -33,10 +33,10 @@ def cancel(order_id: str) -> Response:
     """Cancel an order that is not cooking yet."""
     reason, code = _reason(request.form.get("reason", ""))
     if not Confirmation().validate():
-        return _back("That did not reach us. Please press the button once more.")
+        return _back(NOT_SENT)
     try:
         order = counter().change(
-            correlation_id(), lambda work: orders.cancel(work, order_id, reason, f"staff:{current_user.id}", code)
+            correlation_id(), lambda work: orders.cancel(work, order_id, reason, current_user.who, code)
         )
     except (TooLateError, UnknownOrderError) as error:
         return _back(str(error))
@@ -48,7 +48,7 @@ def cancel(order_id: str) -> Response:
 def send_back(order_id: str) -> Response:
     """Let the kitchen try a failed order again."""
     if not Confirmation().validate():
-        return _back("That did not reach us. Please press the button once more.")
+        return _back(NOT_SENT)
     oven = Kitchen(counter().settings)
     found = counter().change(correlation_id(), lambda work: oven.send_back(work, order_id))
     code = code_of(order_id)

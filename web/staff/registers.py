@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from domain.entry import Ask, asks, explain
 from domain.register import ConflictError, Kept, Register, RegisterError, UnknownEntryError
 from domain.registers import registers
-from web.confirmation import Confirmation
+from web.confirmation import NOT_SENT, Confirmation
 from web.correlation import correlation_id
 from web.counter import counter
 from web.staff import blueprint
@@ -113,9 +113,9 @@ def _save(register: Register, kept: Kept | None) -> Response:
     _managers_only()
     typed = {name: _typed(name, ask) for name, ask in asks(register.entry).items()}
     if not Confirmation().validate():
-        return _form(register, kept, typed, {"": "That did not reach us. Please press the button once more."})
+        return _form(register, kept, typed, {"": NOT_SENT})
     payload = {name: _read(ask, typed[name]) for name, ask in asks(register.entry).items()}
-    context, by = {"region": counter().settings.region}, f"staff:{current_user.id}"
+    context, by = {"region": counter().settings.region}, current_user.who
     try:
         if kept is None:
             entry: Any = register.entry.model_validate(payload, context=context)

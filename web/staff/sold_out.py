@@ -5,7 +5,7 @@ from flask import Response, flash, make_response, redirect, render_template, req
 
 from domain import eighty_six, menu
 from domain.eighty_six import UnknownPizzaError
-from web.confirmation import Confirmation
+from web.confirmation import NOT_SENT, Confirmation
 from web.correlation import correlation_id
 from web.counter import counter
 from web.staff import blueprint
@@ -37,7 +37,7 @@ def _change(how: str) -> Response:
     pizza = request.form.get("pizza", "").replace("\0", "")[:100]
     here = counter()
     if not Confirmation().validate():
-        flash("That did not reach us. Please press the button once more.")
+        flash(NOT_SENT)
     else:
         try:
             if how == "off":

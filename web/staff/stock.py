@@ -10,7 +10,7 @@ from flask_login import current_user
 from domain import inventory, procurement
 from domain.inventory import MAX_QUANTITY, Ingredient, QuantityError, StockError, UnknownIngredientError
 from domain.kernel.unit_of_work import UnitOfWork
-from web.confirmation import Confirmation
+from web.confirmation import NOT_SENT, Confirmation
 from web.correlation import correlation_id
 from web.counter import counter
 from web.staff import blueprint
@@ -32,7 +32,7 @@ def stock() -> Response:
 @blueprint.post("/stock/receive")
 def receive_purchase() -> Response:
     """Take a purchase in."""
-    who = f"staff:{current_user.id}"
+    who = current_user.who
 
     def receive(work: UnitOfWork) -> str:
         number = _number("purchase", "Choose a purchase that is on its way.")
@@ -56,7 +56,7 @@ def waste_ingredient() -> Response:
 
 def _change(step: Callable[[UnitOfWork], str]) -> Response:
     if not Confirmation().validate():
-        flash("That did not reach us. Please press the button once more.")
+        flash(NOT_SENT)
     else:
         try:
             flash(counter().change(correlation_id(), step))

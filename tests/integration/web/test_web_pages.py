@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from psycopg.errors import LockNotAvailable
 from pydantic import SecretStr
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from domain.orders import code_of
@@ -383,7 +386,7 @@ def test_staff_see_messages_and_have_one_sent_again(site: Site) -> None:
     assert "is asked for once more" in sent.text
     at_once = press(client, "/staff/messages/resend", "/staff/messages", key="m:sms")
     assert "sent again just now" in at_once.text
-    assert site.rows("SELECT data->>'requested_by' FROM events WHERE type = 'MessageRequeued'") == [("staff",)]
+    assert site.rows("SELECT data->>'requested_by' FROM events WHERE type = 'MessageRequeued'") == [("staff:staff",)]
     assert "no such message" in press(client, "/staff/messages/resend", "/staff/messages", key="x").text
     site.run("UPDATE orders SET status = 'out_for_delivery', out_for_delivery_at = now()")
     late = press(client, "/staff/messages/resend", "/staff/messages", key="m:sms").text
@@ -403,12 +406,61 @@ def test_staff_abort_a_message_that_was_not_sent_once_and_come_back_to_the_order
         page = press(client, "/staff/messages/abort", "/staff/messages", key="m:sms", order=order_id)
         assert said in page.text and page.request.args["order"] == order_id
         assert "Key: m:sms" in page.text and "/staff/messages/abort" not in page.text
-        assert "Not sent: aborted by staff" in page.text and "Provider" not in page.text
-    assert site.rows("SELECT state, answer FROM messages") == [("aborted", "aborted by staff")]
-    assert site.rows("SELECT who, action, handler, reason FROM audit") == [("staff", "message aborted", "sms", "m:sms")]
+        assert "Not sent: aborted by staff:staff" in page.text and "Provider" not in page.text
+    assert site.rows("SELECT state, answer FROM messages") == [("aborted", "aborted by staff:staff")]
+    assert site.rows("SELECT who, action, handler, reason FROM audit") == [
+        ("staff:staff", "message aborted", "sms", "m:sms")
+    ]
     site.run("UPDATE messages SET state = 'sent'")
     assert "cannot be aborted" in press(client, "/staff/messages/abort", "/staff/messages", key="m:sms").text
     assert "no such message" in press(client, "/staff/messages/abort", "/staff/messages", key="x").text
+
+
+def test_what_staff_did_to_a_message_is_logged_once_when_it_is_done(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order_id, client = place(site), log_in(site)
+    site.run(
+        "INSERT INTO messages"
+        " (key, order_id, customer_id, channel, about, recipient, body, state, attempts, created_at)"
+        f" VALUES ('m:sms', '{order_id}', 'c', 'sms', 'OrderPlaced', '+12025550123', 'Confirmed', 'queued', 3, now())"
+    )
+    in_the_way: list[Exception] = []
+
+    class Changed:
+        def reach(self) -> None:
+            if in_the_way:
+                raise in_the_way.pop()
+
+    monkeypatch.setattr("web.counter._CHANGED", Changed())
+    with capture_logs() as lines:
+        for what in ("resend", "abort"):
+            in_the_way.append(OperationalError("COMMIT", {}, LockNotAvailable()))
+            press(client, f"/staff/messages/{what}", "/staff/messages", key="m:sms")
+            press(client, f"/staff/messages/{what}", "/staff/messages", key="x")
+    assert [(line["event"], line["key"]) for line in lines if line["event"].startswith("message_")] == [
+        ("message_requested_again", "m:sms"),
+        ("message_aborted", "m:sms"),
+    ]
+
+
+def test_an_order_is_shown_with_the_names_of_sizes_and_toppings(site: Site) -> None:
+    site.run("UPDATE sizes SET name = 'Giant' WHERE id = 'large'")
+    site.run("UPDATE toppings SET name = 'Sweet-hot basil' WHERE id = 'basil'")
+    client = log_in(site)
+    tracked = client.post("/orders", data=fill(client), follow_redirects=True)
+    for page in (tracked, client.get("/staff")):
+        assert ", giant" in page.text
+        assert "with sweet-hot basil, olives" in page.text
+
+
+def test_a_line_of_an_old_order_is_shown_with_ids_where_it_has_no_names(site: Site) -> None:
+    place(site)
+    site.run(
+        "UPDATE orders SET items = jsonb_set(items, '{0}', (items -> 0) - 'size_name' - 'topping_names'"
+        """ || '{"toppings": ["extra-cheese"]}')"""
+    )
+    assert "large, with extra-cheese" in log_in(site).get("/staff").text
 
 
 def test_a_password_is_never_made_up_twice(make_site: Callable[..., Site]) -> None:

@@ -144,4 +144,4 @@ def test_mail_about_a_purchase_stands_among_the_messages_and_can_be_sent_again(s
     assert "E-mail, purchase" in page and f"purchase {number}</a>" in page
     assert "is asked for once more" in press(client, "/staff/messages/resend", "/staff/messages", key="m:email").text
     assert "sent again just now" in press(client, "/staff/messages/resend", "/staff/messages", key="m:email").text
-    assert site.rows("SELECT data ->> 'requested_by' FROM events WHERE type = 'SupplierReminded'") == [("staff",)]
+    assert site.rows("SELECT data ->> 'requested_by' FROM events WHERE type = 'SupplierReminded'") == [("staff:staff",)]

@@ -121,7 +121,10 @@ def remove(work: UnitOfWork, endpoint_id: str) -> None:
 
 
 def enable(work: UnitOfWork, endpoint_id: str) -> None:
-    """Post to an endpoint again, at once; what happened meanwhile is not sent. Raises UnknownEndpointError."""
+    """Post to an endpoint again, at once: what happens from now on, and what still waits for it or for another.
+
+    What was done with while it was disabled is not sent. Raises UnknownEndpointError.
+    """
     found = work.run(
         "UPDATE webhook_endpoints SET failures = 0, failing_since = NULL, next_call_at = NULL, disabled_at = NULL"
         " WHERE id = :id RETURNING id",

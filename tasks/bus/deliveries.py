@@ -15,6 +15,7 @@ CLAIM_SECONDS = 35
 """How long calls to the outside belong to the worker that claimed them; longer than any task may take."""
 
 POISON = f"Started {MAX_STARTS} times without an answer: it kills its worker, or never ends."
+UNWANTED = "nobody wants it any more"
 
 # A message that comes early (a duplicate of one to be tried later) is left alone; a second covers clocks that differ.
 _LOCK = text(f"""
@@ -101,6 +102,21 @@ def done(connection: Connection, handler: str, positions: Sequence[int]) -> None
         "UPDATE deliveries SET state = 'done', started_at = now(), done_at = clock_timestamp(), error = NULL" + _THESE,
         handler,
         positions,
+    )
+
+
+def unwanted(connection: Connection, handler: str) -> None:
+    """End whatever still waits for a handler, whoever is about to do it: nobody wants it any more."""
+    connection.execute(
+        text(
+            "UPDATE deliveries d SET state = 'done', started_at = coalesce(d.started_at, now()),"
+            " done_at = clock_timestamp(), error = NULL, claim = NULL, claimed_until = NULL,"
+            " result = to_jsonb(CAST(:why AS text))"
+            " FROM (SELECT position FROM deliveries WHERE handler = :handler AND state = 'pending'"
+            "  ORDER BY position FOR UPDATE) w"
+            " WHERE d.position = w.position AND d.handler = :handler"
+        ),
+        {"handler": handler, "why": UNWANTED},
     )
 
 

@@ -3,8 +3,11 @@
 import msgspec
 from sqlalchemy import Connection, text
 
+from tasks.bus import deliveries
 from tasks.bus.registry import Registry
 
+# Whoever writes asks the database what is wanted, and must not miss what another is just writing. Readers do not wait.
+_ALONE = text("LOCK TABLE subscriptions IN SHARE ROW EXCLUSIVE MODE")
 _GIVEN = """json_to_recordset(CAST(:rows AS json)) AS s (event_type text, handler text, condition jsonb)"""
 _WRITE = text(f"""
 INSERT INTO subscriptions (event_type, handler, condition) SELECT event_type, handler, condition FROM {_GIVEN}
@@ -19,11 +22,15 @@ RETURNING handler
 
 
 def write(connection: Connection, registry: Registry, only: str | None = None) -> list[str]:
-    """Make the table say what the registry says, of those handlers that are wanted; gives those that were until now.
+    """Make the table say what the registry says, of those handlers that are wanted.
+
+    Gives those that got events until now and that the settings use no more: what still waits for them will be parked.
+    What waits for one that the database does not want any more is done.
 
     With ``only`` it says so of one handler, and of the others what it said: whether those are in use is for the
     settings of whoever migrates, and not of every shell.
     """
+    connection.execute(_ALONE)
     one = registry if only is None else Registry({only: registry.handlers[only]})
     rows = [
         {"event_type": event, "handler": handler, "condition": subscription.where}
@@ -31,5 +38,8 @@ def write(connection: Connection, registry: Registry, only: str | None = None) -
     ]
     values = {"rows": msgspec.json.encode(rows).decode(), "only": only}
     connection.execute(_WRITE, values)
-    ended = connection.execute(_FORGET, values).scalars()
-    return sorted(set(ended) - {row["handler"] for row in rows})
+    ended = set(connection.execute(_FORGET, values).scalars()) - {row["handler"] for row in rows}
+    unwanted = ended.intersection(one.in_use)
+    for handler in sorted(unwanted):
+        deliveries.unwanted(connection, handler)
+    return sorted(ended - unwanted)

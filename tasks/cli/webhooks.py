@@ -68,7 +68,14 @@ def enable(endpoint: str) -> None:
 @click.argument("endpoint")
 def remove(endpoint: str) -> None:
     """Forget an endpoint: nothing more is posted to it."""
-    _change(endpoint, webhooks.remove)
+    from tasks.bus import subscriptions
+    from tasks.registry import registry
+
+    def forget(work: UnitOfWork, endpoint_id: str) -> None:
+        webhooks.remove(work, endpoint_id)
+        subscriptions.write(work.connection, registry(), only=HANDLER)
+
+    _change(endpoint, forget)
     click.echo("Nothing more is posted to it.")
 
 

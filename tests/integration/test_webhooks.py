@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -15,15 +16,17 @@ from standardwebhooks.webhooks import Webhook
 from domain import integration, webhooks
 from domain.kernel import clock
 from domain.webhooks import Endpoint
-from tasks.bus import outside, subscriptions
+from tasks.bus import outbox, outside, subscriptions
 from tasks.cli.webhooks import command
 from tasks.gateways import webhook
+from tests.conftest import until
 from tests.fakes import sink as fake
 from tests.fakes.sink import Sink
 from tests.integration.conftest import Shop
 
 pytestmark = pytest.mark.integration
 
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 HAPPY = ["order.placed", "order.cooking", "order.ready", "order.out-for-delivery", "order.delivered"]
 
 
@@ -388,6 +391,38 @@ def test_endpoints_are_listed_added_enabled_and_removed_by_command(open_shop: Sh
     assert ask("enable", endpoint.id)[0] == 0
     assert ask("remove", endpoint.id)[0] == 0
     assert "No endpoint yet" in ask()[1]
+
+
+def test_once_the_last_endpoint_is_removed_no_event_takes_this_way_and_nothing_waits(
+    open_shop: Shop, sink: Sink
+) -> None:
+    first, last = listen(open_shop, sink.url), listen(open_shop, sink.url)
+    sink.status = 500
+    open_shop.order()
+    open_shop.drain()
+    assert ask("remove", first.id)[0] == 0
+    assert {row.state for row in open_shop.deliveries("webhooks")} == {"pending"}
+    assert ask("remove", last.id)[0] == 0
+    outbox.park_orphans(open_shop.database.engine)
+    waited = open_shop.deliveries("webhooks")
+    assert {(row.state, row.result, row.claim) for row in waited} == {("done", "nobody wants it any more", None)}
+    open_shop.order()
+    open_shop.drain()
+    assert len(open_shop.deliveries("webhooks")) == len(waited)
+
+
+def test_who_is_added_while_the_last_one_is_removed_is_told(open_shop: Shop, sink: Sink) -> None:
+    last = listen(open_shop, "http://127.0.0.1:1/")
+    with open_shop.database.begin("test") as work:
+        webhooks.add(work, sink.url, ())
+        subscriptions.write(work.connection, open_shop.registry)
+        removing = threading.Thread(target=ask, args=("remove", last.id))
+        removing.start()
+        until(lambda: open_shop.value(WAITING) == 1, 5, "the removal, which waits")
+    removing.join()
+    open_shop.order()
+    open_shop.drain()
+    assert sorted(types(sink)) == sorted(HAPPY)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         memory = Path("/dev/shm")  # noqa: S108
         options = {
             "bind": place(self._shop.host, self._shop.port),
-            "workers": self._shop.web_workers,
+            "workers": 1 if self._shop.bus == "memory" else self._shop.web_workers,  # each would be a relay of its own
             "worker_class": "gevent",
             "worker_connections": 1000,
             "timeout": 60,
@@ -67,7 +67,10 @@ class Server(BaseApplication):  # type: ignore[misc]
 
 @click.command()
 def command() -> None:
-    """Run the web server on PIZZERIA_HOST and PIZZERIA_PORT with PIZZERIA_WEB_WORKERS processes."""
+    """Run the web server on PIZZERIA_HOST and PIZZERIA_PORT with PIZZERIA_WEB_WORKERS processes.
+
+    With PIZZERIA_BUS=memory there is one, which delivers events as well.
+    """
     shop = settings()
     logs.configure("web")
     Server(shop).run()

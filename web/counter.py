@@ -45,7 +45,7 @@ class Counter:
         return connect(self.settings.database(), connections=10, lock_seconds=LOCK_SECONDS)
 
     def menu(self) -> Menu:
-        """Give the menu, a few seconds old at the most."""
+        """Give the menu, a second old at the most."""
         with self.database.read() as connection:
             return self._menu.get(connection)
 

@@ -1,4 +1,4 @@
-"""Buses for one process, with no database and no broker: what unit tests of handlers run on."""
+"""Buses for one process, with no database and no broker, on which a handler is tried with fakes; the shop uses none."""
 
 import asyncio
 from collections import defaultdict

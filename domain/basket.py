@@ -17,6 +17,8 @@ from domain.settings import Settings
 
 MAX_LINES = 50
 MAX_PIZZAS = 100
+MAX_QUANTITY = 20
+"""Of a kind on one line; more are more lines."""
 
 
 class InvalidOrderError(Exception):

@@ -14,13 +14,12 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from domain.basket import MAX_LINES, MAX_PIZZAS, InvalidOrderError, Line, NewOrder, price
+from domain.basket import MAX_LINES, MAX_PIZZAS, MAX_QUANTITY, InvalidOrderError, Line, NewOrder, price
 from domain.customers import Contact
 from domain.fields import EMAIL_PROBLEM, MAX_NAME, PHONE_PROBLEM, Email, Id, Phone, Text, blank_is_none, visible
 from domain.menu import Menu
 from domain.settings import LANGUAGES, Language
 
-MAX_QUANTITY = 20
 MAX_TOPPINGS = 10
 MIN_ADDRESS, MAX_ADDRESS = 5, 200
 MAX_NOTE = 140

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from domain.basket import MAX_QUANTITY
 from tasks.simulation.baskets import Body
 from tasks.simulation.history import Row, Sale, Unplaced
-
-MAX_QUANTITY = 20
-"""So many pizzas the shop takes on one line; more are more lines."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 from domain.basket import MAX_LINES, MAX_PIZZAS
 from domain.sheet import SheetError
 from tasks.simulation import history, sums
-from tasks.simulation.fitting import MAX_QUANTITY, Card, fit, placeholder
+from tasks.simulation.fitting import Card, fit, placeholder
 from tasks.simulation.following import Seen
 from tasks.simulation.history import Row, Sale, Unplaced
 from tests import till_export
-from web import order_request
 from web.order_request import read_order
 
 pytestmark = pytest.mark.unit
@@ -171,8 +170,7 @@ def test_the_shop_understands_every_order_and_it_holds_what_the_rows_say(
     assert fit([sale], CARD)[0] == [fitted]
 
 
-def test_what_is_split_is_split_as_the_shop_wants_it() -> None:
-    assert MAX_QUANTITY == order_request.MAX_QUANTITY
+def test_the_largest_order_of_a_till_fits_into_one_of_ours() -> None:
     assert MAX_LINES >= 28 and MAX_PIZZAS >= 28
 
 

@@ -19,7 +19,7 @@ from wtforms import (
     TextAreaField,
 )
 
-from domain.basket import MAX_LINES
+from domain.basket import MAX_LINES, MAX_QUANTITY
 from domain.menu import Menu
 from domain.settings import LANGUAGES
 
@@ -56,7 +56,7 @@ class LineForm(Form):
 
     pizza = HiddenField()
     size = SelectField("Size", validate_choice=False)
-    quantity = StringField("Quantity", default="1")
+    quantity = StringField("Quantity", default="1", render_kw={"max": MAX_QUANTITY})
     toppings = SelectMultipleField("Extra toppings", validate_choice=False)
     note = StringField("Note for this pizza")
 

@@ -68,11 +68,15 @@ function plain(line) {
   return !line.querySelector("[data-topping]:checked") && !line.querySelector("[name$='-note']").value;
 }
 
+function hasRoom(line) {
+  return quantityOf(line) < Number(find("quantity", line).max);
+}
+
 function add(choice) {
   const [id, size] = choice.split(":");
   const pizza = pizzas.get(id);
   const same = [...lines.children].find(
-    (line) => find("pizza", line).value === id && find("size", line).value === size && plain(line) && quantityOf(line) < 20,
+    (line) => find("pizza", line).value === id && find("size", line).value === size && plain(line) && hasRoom(line),
   );
   if (same) {
     find("quantity", same).value = quantityOf(same) + 1;

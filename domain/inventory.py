@@ -62,6 +62,8 @@ MAX_QUANTITY = 10**12
 """More than any store holds, in any unit."""
 COUNT = f"Count a whole number from 0 to {MAX_QUANTITY}."
 WASTE = f"Waste a whole number from 1 to {MAX_QUANTITY}."
+SUPPLIER = "s.id AS supplier_id, s.name AS supplier_name, s.email, s.phone, s.lead_days"
+"""What ``supplier_of`` wants of a row of ``suppliers s``."""
 
 
 class RecipeBook:
@@ -152,8 +154,7 @@ class Stock:
         self._work = work
         work.locks("ingredients")
         rows = work.run(
-            "SELECT i.id, i.name, i.unit, i.quantity, i.minimum_threshold, i.low_until, s.id AS supplier_id,"
-            " s.name AS supplier_name, s.email, s.phone, s.lead_days"
+            f"SELECT i.id, i.name, i.unit, i.quantity, i.minimum_threshold, i.low_until, {SUPPLIER}"
             " FROM ingredients i JOIN suppliers s ON s.id = i.supplier_id"
             " WHERE i.id = ANY(:ids) ORDER BY i.id FOR UPDATE OF i",
             ids=sorted(set(ids)),
@@ -242,14 +243,18 @@ def _low(ingredient: Ingredient) -> InventoryLow:
 
 
 def _ingredient(row: Any) -> Ingredient:
-    supplier = SupplierInfo(
+    return Ingredient(row.id, row.name, row.unit, row.quantity, row.minimum_threshold, supplier_of(row), row.low_until)
+
+
+def supplier_of(row: Any) -> SupplierInfo:
+    """Make a supplier of a row that holds SUPPLIER."""
+    return SupplierInfo(
         supplier_id=row.supplier_id,
         name=row.supplier_name,
         email=row.email,
         phone=row.phone,
         lead_days=row.lead_days,
     )
-    return Ingredient(row.id, row.name, row.unit, row.quantity, row.minimum_threshold, supplier, row.low_until)
 
 
 Outcome = dict[str, tuple[Needs, tuple[MissingIngredient, ...]]]

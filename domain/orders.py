@@ -35,6 +35,8 @@ TRANSITIONS: Mapping[type[OrderEvent], tuple[frozenset[str], str]] = {
     OrderCancelled: (frozenset({"placed"}), "cancelled"),
 }
 TERMINAL = frozenset({"delivered", "cancelled"})
+TIMES = tuple(f"{status}_at" for _, status in TRANSITIONS.values())
+"""The columns that say when an order reached each of its states."""
 
 
 class OrderError(Exception):

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from domain.events import InventoryLow, PurchaseOrdered, StockReceived, SupplierInfo, SupplierReminded
-from domain.inventory import MAX_QUANTITY, Ingredient, Stock, StockError
+from domain.events import InventoryLow, PurchaseOrdered, StockReceived, SupplierReminded
+from domain.inventory import MAX_QUANTITY, SUPPLIER, Ingredient, Stock, StockError, supplier_of
 from domain.kernel import clock
 from domain.kernel.unit_of_work import UnitOfWork
 
@@ -114,8 +114,7 @@ def _read(work: UnitOfWork, ids: Sequence[int]) -> Sequence[Any]:
     if not ids:
         return []
     return work.run(
-        "SELECT p.id, p.state, p.quantity, p.ingredient_id, i.name, i.unit, s.id AS supplier_id,"
-        " s.name AS supplier_name, s.email, s.phone, s.lead_days FROM purchases p"
+        f"SELECT p.id, p.state, p.quantity, p.ingredient_id, i.name, i.unit, {SUPPLIER} FROM purchases p"
         " JOIN ingredients i ON i.id = p.ingredient_id JOIN suppliers s ON s.id = p.supplier_id"
         " WHERE p.id = ANY(:ids) ORDER BY p.id",
         ids=list(ids),
@@ -124,18 +123,11 @@ def _read(work: UnitOfWork, ids: Sequence[int]) -> Sequence[Any]:
 
 def _facts(purchase: Any) -> dict[str, Any]:
     """Give the fields that every event of a purchase bears."""
-    supplier = SupplierInfo(
-        supplier_id=purchase.supplier_id,
-        name=purchase.supplier_name,
-        email=purchase.email,
-        phone=purchase.phone,
-        lead_days=purchase.lead_days,
-    )
     return {
         "purchase_id": purchase.id,
         "ingredient_id": purchase.ingredient_id,
         "ingredient_name": purchase.name,
         "quantity": purchase.quantity,
         "unit": purchase.unit,
-        "supplier_info": supplier,
+        "supplier_info": supplier_of(purchase),
     }

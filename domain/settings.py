@@ -42,6 +42,7 @@ LANGUAGES: tuple[str, ...] = get_args(Language)
 """The languages in which customers are written to; the templates of each are in ``domain/templates``."""
 
 _SCHEMES = {"events_amqp_url": ("amqp", "amqps"), "events_redis_url": ("redis", "rediss", "unix")}
+_MAIL_ADAPTERS = frozenset({"console", "sandbox", "faulty"})
 _TWILIO = ("twilio_account_sid", "twilio_auth_token", "twilio_from")
 
 
@@ -208,7 +209,7 @@ class Settings(BaseSettings):
             known = parts.scheme in {"smtp", "smtps", "smtp+starttls"} and parts.hostname and parts.port != 0
         except ValueError:  # a port that is none
             known = False
-        if given not in {"console", "sandbox", "faulty"} and not known:
+        if given not in _MAIL_ADAPTERS and not known:
             raise ValueError("write console, sandbox, or smtp://, smtps:// or smtp+starttls:// with host and port")
         return url
 
@@ -252,6 +253,12 @@ class Settings(BaseSettings):
         if (self.events_sns_key_id is None) != (self.events_sns_key is None):
             raise ValueError(f"{PREFIX}EVENTS_SNS_KEY_ID and {PREFIX}EVENTS_SNS_KEY go together: set both, or none")
         return self
+
+    @property
+    def mail(self) -> str:
+        """What takes mail: console, sandbox, faulty, or smtp for a server."""
+        url = self.smtp_url.get_secret_value()
+        return url if url in _MAIL_ADAPTERS else "smtp"
 
     @property
     def keep_deliveries(self) -> timedelta:

@@ -17,6 +17,7 @@ from domain.kernel.failpoint import FailPoint
 from domain.settings import settings
 from tasks.bus import queues
 from tasks.bus.broker import CeleryBroker
+from tasks.bus.runner import LONGEST_COUNTDOWN
 from tasks.database import database
 from tasks.gateways.switch import mode
 
@@ -25,7 +26,6 @@ PASS = "pass"
 QUEUES = (OVEN, PASS)
 
 _BAKED = "baked"
-_LONGEST_COUNTDOWN = 30.0
 _TEND_EVERY = 5
 _FEW = 20
 """Messages that two busy queues hold at nearly every moment, and that are gone long before a load is looked for."""
@@ -47,7 +47,7 @@ def start(load_id: str, parts: list[int], seconds: float) -> None:
         _start_here(load_id, parts)
         return
     tasks = current_app.tasks
-    wait = min(seconds, _LONGEST_COUNTDOWN) or None
+    wait = min(seconds, LONGEST_COUNTDOWN) or None
     header = [
         tasks["bake"].s(load_id, part).set(queue=OVEN, countdown=wait, argsrepr=f"load {load_id}, part {part}")
         for part in parts
@@ -92,7 +92,7 @@ def bake(task: Any, load_id: str, part: int) -> str:
         return _BAKED
     seconds = (load.due_at - clock.now()).total_seconds()
     if seconds > 0:
-        raise task.retry(countdown=min(seconds, _LONGEST_COUNTDOWN))
+        raise task.retry(countdown=min(seconds, LONGEST_COUNTDOWN))
     _bake_now(load.id, int(part))
     return _BAKED
 

@@ -7,7 +7,7 @@ from flask import Flask, Response, g, request
 from uuid_utils.compat import uuid7
 
 HEADER = "X-Correlation-ID"
-_ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
+ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def correlation_id() -> str:
@@ -24,7 +24,7 @@ def register(app: Flask) -> None:
 
 def _begin() -> None:
     given = request.headers.get(HEADER, "")
-    g.correlation_id = given if _ACCEPTED.fullmatch(given) else uuid7().hex
+    g.correlation_id = given if ACCEPTED.fullmatch(given) else uuid7().hex
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(correlation_id=g.correlation_id)
 

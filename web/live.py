@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.kernel.unit_of_work import Database
-from domain.orders import TRANSITIONS
+from domain.orders import TIMES, TRANSITIONS
 from domain.settings import Settings, SettingsError
 from tasks.bus.live import Hint, listen
 
@@ -42,17 +42,8 @@ class Step:
     reason: str | None
 
 
-TIMES = (
-    "placed_at",
-    "cooking_at",
-    "ready_at",
-    "out_for_delivery_at",
-    "delivered_at",
-    "cancelled_at",
-    "estimated_ready_time",
-    "estimated_delivery_time",
-)
-_COLUMNS = ", ".join(f"o.{name}" for name in TIMES)
+_TIMES = (*TIMES, "estimated_ready_time", "estimated_delivery_time")
+_COLUMNS = ", ".join(f"o.{name}" for name in _TIMES)
 
 _SINCE = text(f"""
 SELECT w.id, e.sequence, e.type, o.cancelled_reason, {_COLUMNS}
@@ -71,7 +62,7 @@ def steps_since(connection: Connection, after: Mapping[str, int]) -> list[Step]:
             row.id,
             row.sequence,
             _STATUS[row.type],
-            {name: getattr(row, name) for name in TIMES},
+            {name: getattr(row, name) for name in _TIMES},
             row.cancelled_reason if row.type == "OrderCancelled" else None,
         )
         for row in rows

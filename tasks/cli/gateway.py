@@ -45,10 +45,9 @@ def command(name: str | None, mode: str | None) -> None:
 
 def configured(shop: Settings) -> dict[str, str]:
     """Give the mode that each gateway has without a switch."""
-    url = shop.smtp_url.get_secret_value()
     return {
         "sms": shop.sms,
-        "email": url if url in {"console", "sandbox", "faulty"} else "smtp",
+        "email": shop.mail,
         "oven": shop.oven,
         "payment": shop.payment,
     }

@@ -38,7 +38,7 @@ class MailUnavailableError(Exception):
 def send(message: Message, key: str) -> str:
     """Send a mail; gives what the server said. The Message-ID is made of the key, so a repetition can be told."""
     url = settings().smtp_url.get_secret_value()
-    adapter = mode("email", url if url in {"console", "sandbox", "faulty"} else "smtp")
+    adapter = mode("email", settings().mail)
     if adapter == "faulty":
         raise MailUnavailableError("451 from the mail server (switched to faulty)")
     if adapter == "sandbox":

@@ -1,26 +1,15 @@
 """Payments by Stripe's PaymentIntents, captured by hand: https://docs.stripe.com/api/payment_intents."""
 
 from collections.abc import Mapping
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from domain.settings import Settings
 from tasks.bus.retry import Permanent, Wait
+from tasks.gateways.http import client
 from tasks.gateways.payment import Charge, Declined, Held, PaymentUnavailableError
 
-if TYPE_CHECKING:
-    import httpx  # below where it is used: a worker that takes no payment starts sooner without
-
-CONNECT_SECONDS, ANSWER_SECONDS = 3, 15
 BUSY_SECONDS = 2.0
 _DECLINED = "The card was declined."
-
-
-@cache
-def _client() -> "httpx.Client":
-    import httpx
-
-    return httpx.Client(timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS), trust_env=False)
 
 
 class Stripe:
@@ -78,7 +67,7 @@ class Stripe:
 
         secret = self._secret.get_secret_value() if self._secret else ""
         try:
-            answer = _client().post(
+            answer = client().post(
                 f"{self._url}/{path}",
                 data=fields,
                 headers={"Authorization": f"Bearer {secret}", "Idempotency-Key": key},

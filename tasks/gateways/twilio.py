@@ -1,16 +1,15 @@
 """SMS by Twilio's Messages resource: https://www.twilio.com/docs/messaging/api/message-resource."""
 
-from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from domain.settings import Settings
 from tasks.bus.retry import Permanent, Wait
+from tasks.gateways.http import client
 
 if TYPE_CHECKING:
     import httpx  # below where it is used: a worker that sends nothing starts sooner without
 
-CONNECT_SECONDS, ANSWER_SECONDS = 3, 15
 BUSY_SECONDS = 5.0
 """How long to wait when Twilio says that it has too much to do, and not for how long."""
 MOST_SECONDS = 300.0
@@ -26,13 +25,6 @@ class SmsUnavailableError(Exception):
     """The SMS service does not take messages now."""
 
 
-@cache
-def _client() -> "httpx.Client":
-    import httpx
-
-    return httpx.Client(timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS), trust_env=False)
-
-
 def send(shop: Settings, to: str, body: str, key: str) -> str:
     """Send a text; gives Twilio's own name for it. Twilio itself knows no keys: a repetition is sent twice.
 
@@ -43,7 +35,7 @@ def send(shop: Settings, to: str, body: str, key: str) -> str:
     token = shop.twilio_auth_token
     account = shop.twilio_account_sid or ""
     try:
-        answer = _client().post(
+        answer = client().post(
             f"{shop.twilio_url.rstrip('/')}/2010-04-01/Accounts/{account}/Messages.json",
             data={"To": to, "From": shop.twilio_from or "", "Body": body},
             auth=(account, token.get_secret_value() if token else ""),

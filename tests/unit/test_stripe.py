@@ -7,7 +7,7 @@ from pydantic import SecretStr, ValidationError
 
 from domain.settings import Settings
 from tasks.bus.retry import Permanent, Wait
-from tasks.gateways import stripe
+from tasks.gateways import http
 from tasks.gateways.payment import Charge, Declined, Held, PaymentUnavailableError
 from tasks.gateways.stripe import Stripe
 from tests.fakes import stripe as fake
@@ -22,8 +22,8 @@ CHARGE = Charge("order", 2350, "USD", fake.GOOD)
 def service() -> Iterator[FakeStripe]:
     with fake.running() as server:
         yield server
-    stripe._client().close()
-    stripe._client.cache_clear()
+    http.client().close()
+    http.client.cache_clear()
 
 
 def adapter(service: FakeStripe, secret: str = fake.SECRET) -> Stripe:

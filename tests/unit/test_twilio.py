@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from domain.settings import Settings, SettingsError, settings
 from tasks.bus.retry import Permanent, Wait
-from tasks.gateways import twilio
+from tasks.gateways import http, twilio
 from tasks.gateways.twilio import SmsUnavailableError
 from tests.fakes import twilio as fake
 from tests.fakes.twilio import FakeTwilio, Sent
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.unit
 def service() -> Iterator[FakeTwilio]:
     with fake.running() as server:
         yield server
-    twilio._client().close()
-    twilio._client.cache_clear()
+    http.client().close()
+    http.client.cache_clear()
 
 
 def shop(service: FakeTwilio, **changed: object) -> Settings:

@@ -7,10 +7,8 @@ from typing import Any
 from flask import request
 
 from domain.menu import Menu
-from domain.orders import Order
+from domain.orders import TIMES, Order
 from web.counter import counter
-
-TIMES = ("cooking_at", "ready_at", "out_for_delivery_at", "delivered_at", "cancelled_at")
 
 
 def money(amount: Decimal) -> str:

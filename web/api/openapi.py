@@ -14,7 +14,9 @@ from domain.register import Register
 from domain.registers import registers
 from web.api import blueprint
 from web.api.cloud_event import SIGNATURE, STRUCTURED
+from web.api.orders import KEY, KEY_HEADER
 from web.api.points import TransferRequest
+from web.correlation import ACCEPTED, HEADER
 from web.order_request import OrderRequest
 
 Status = Literal["placed", "cooking", "ready", "out_for_delivery", "delivered", "cancelled"]
@@ -145,15 +147,15 @@ _ANSWERS: tuple[type[BaseModel], ...] = (PlacedOrder, WholeOrder, DoneTransfer, 
 _ORDER_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": f"^{ID_PATTERN}$"}}
 _CUSTOMER_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": f"^{CUSTOMER}$"}}
 _CORRELATION = {
-    "name": "X-Correlation-ID",
+    "name": HEADER,
     "in": "header",
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    "schema": {"type": "string", "pattern": f"^{ACCEPTED.pattern}$"},
     "description": "Marks the order's events and log lines; made where it is missing, and always returned.",
 }
 _KEY = {
-    "name": "Idempotency-Key",
+    "name": KEY_HEADER,
     "in": "header",
-    "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
+    "schema": {"type": "string", "pattern": f"^{KEY.pattern}$"},
     "description": "The same key with the same body gives the same answer; with another body, 422.",
 }
 _VERSION = {
@@ -304,7 +306,7 @@ def _telling() -> dict[str, Any]:
         "required": ["specversion", "id", "source", "type", "data"],
         "properties": {
             "specversion": {"const": "1.0"},
-            "id": {"type": "string", "pattern": "^[!-~]{1,200}$"},
+            "id": {"type": "string", "pattern": f"^{KEY.pattern}$"},
             "source": {"type": "string", "description": "The name under which the pizzeria knows who tells this."},
             "type": {"enum": list(WORDS)},
             "data": {"anyOf": [{"$ref": f"#/components/schemas/{word.__name__}"} for _, word in WORDS.values()]},

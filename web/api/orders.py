@@ -20,7 +20,7 @@ from web.order_request import read_order
 KEY_HEADER = "Idempotency-Key"
 CUSTOMER_CANCELLED = "Cancelled by the customer."
 
-KEY = re.compile(r"[\x21-\x7e]{1,200}")
+KEY = re.compile("[!-~]{1,200}")
 _logger = structlog.get_logger(__name__)
 
 

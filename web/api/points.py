@@ -8,6 +8,7 @@ from flask import Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain import loyalty
+from domain.entry import Ask, explain
 from domain.loyalty import OverdrawnError, Transfer, TransferError, Transferred, UnknownCustomerError
 from domain.staff import Account
 from web.api import answers, blueprint
@@ -18,11 +19,6 @@ from web.correlation import correlation_id
 from web.counter import counter
 from web.errors import problem, problems
 
-_WANTED: Mapping[str, str] = {
-    "": "Send the transfer as a JSON object.",
-    "to": "Name the customer who gets the points by their id.",
-    "points": f"Transfer a whole number of points, from 1 to {loyalty.MOST}.",
-}
 _STATUS: Mapping[type[TransferError], int] = {OverdrawnError: 409, UnknownCustomerError: 404}
 _logger = structlog.get_logger(__name__)
 
@@ -32,8 +28,16 @@ class TransferRequest(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    to: Annotated[str, Field(max_length=100, description="The id of the customer who gets them.")]
-    points: Annotated[int, Field(ge=1, le=loyalty.MOST)]
+    to: Annotated[
+        str,
+        Field(max_length=100, description="The id of the customer who gets them."),
+        Ask("To", "Name the customer who gets the points by their id."),
+    ]
+    points: Annotated[
+        int,
+        Field(ge=1, le=loyalty.MOST),
+        Ask("Points", f"Transfer a whole number of points, from 1 to {loyalty.MOST}."),
+    ]
 
 
 @blueprint.post("/api/customers/<customer_id:customer_id>/points/transfer")
@@ -48,9 +52,7 @@ def transfer(account: Account, customer_id: str) -> Response:
     except UnreadableError as error:
         return problem(error.status, str(error), "body")
     except ValidationError as error:
-        return problems(
-            422, {field: _WANTED.get(field, "There is no such field: leave it out.") for field in _bad(error)}
-        )
+        return problems(422, explain(TransferRequest, error))
     asked = Transfer(customer_id, wanted.to, wanted.points, account.who, key)
     try:
         done, is_new = counter().change(correlation_id(), lambda work: loyalty.transfer(work, asked))
@@ -61,10 +63,6 @@ def transfer(account: Account, customer_id: str) -> Response:
     answer = jsonify(_shown(done))
     answer.status_code = 201
     return answer
-
-
-def _bad(error: ValidationError) -> list[str]:
-    return [".".join(str(part)[:60] for part in each["loc"]) for each in error.errors(include_input=False)]
 
 
 def _shown(done: Transferred) -> dict[str, Any]:

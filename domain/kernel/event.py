@@ -61,7 +61,6 @@ class Recorded(msgspec.Struct, Generic[E], frozen=True):
     sequence: int
     correlation_id: str
     causation_id: UUID | None
-    traceparent: str | None
     recorded_at: datetime
 
 

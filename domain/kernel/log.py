@@ -16,14 +16,14 @@ _APPEND = text("""
 WITH incoming AS (
     SELECT * FROM ROWS FROM (json_to_recordset(CAST(:pending AS json)) AS (
         id uuid, type text, version int, stream text, data jsonb, correlation_id text, causation_id uuid,
-        traceparent text, continues boolean
-    )) WITH ORDINALITY AS i (id, type, version, stream, data, correlation_id, causation_id, traceparent, continues, n)
+        continues boolean
+    )) WITH ORDINALITY AS i (id, type, version, stream, data, correlation_id, causation_id, continues, n)
 ), appended AS (
-    INSERT INTO events (id, type, version, stream, sequence, data, correlation_id, causation_id, traceparent)
+    INSERT INTO events (id, type, version, stream, sequence, data, correlation_id, causation_id)
     SELECT i.id, i.type, i.version, i.stream,
         coalesce(last.sequence, 0) + row_number() OVER (PARTITION BY i.stream ORDER BY i.n), i.data,
         CASE WHEN i.continues THEN coalesce(last.correlation_id, i.correlation_id) ELSE i.correlation_id END,
-        coalesce(i.causation_id, last.id), i.traceparent
+        coalesce(i.causation_id, last.id)
     FROM incoming i
     LEFT JOIN LATERAL (
         SELECT e.id, e.sequence, e.correlation_id FROM events e
@@ -36,7 +36,7 @@ INSERT INTO outbox (position) SELECT position FROM appended
 """)
 
 COLUMNS = """e.position, e.id, e.type, e.version, e.stream, e.sequence, e.data::text AS data,
-    e.correlation_id, e.causation_id, e.traceparent, e.recorded_at"""
+    e.correlation_id, e.causation_id, e.recorded_at"""
 """What ``decode`` wants of a row of ``events e``."""
 
 
@@ -47,7 +47,6 @@ class Pending(msgspec.Struct, frozen=True):
     id: UUID
     correlation_id: str
     causation_id: UUID | None
-    traceparent: str | None
 
 
 def append(connection: Connection, pending: Sequence[Pending]) -> None:
@@ -73,7 +72,6 @@ def _row(pending: Pending, keys: Keys) -> dict[str, Any]:
         "data": _sealed(pending.event, keys),
         "correlation_id": pending.correlation_id,
         "causation_id": pending.causation_id,
-        "traceparent": pending.traceparent,
         "continues": pending.event.continues,
     }
 
@@ -126,30 +124,12 @@ def _recorded(row: Row[Any], event: Event | Exception, keys: Keys) -> Recorded[E
         row.sequence,
         row.correlation_id,
         row.causation_id,
-        row.traceparent,
         row.recorded_at,
     )
 
 
 def _person(event: Event) -> str:
     return str(getattr(event, event.person))
-
-
-def read_stream(connection: Connection, catalogue: Catalogue, stream: str, after: int = 0) -> list[Recorded[Event]]:
-    """Give the events of one stream in their order, those after a sequence number if one is given.
-
-    Raises UnknownEventError or msgspec.ValidationError for an event that cannot be read.
-    """
-    rows = connection.execute(
-        text(f"SELECT {COLUMNS} FROM events e WHERE e.stream = :stream AND e.sequence > :after ORDER BY e.sequence"),
-        {"stream": stream, "after": after},
-    ).all()
-    found: list[Recorded[Event]] = []
-    for event in decode(connection, catalogue, rows):
-        if isinstance(event, Exception):
-            raise event
-        found.append(event)
-    return found
 
 
 def read_streams(

@@ -59,7 +59,6 @@ class UnitOfWork:
         *,
         correlation_id: str,
         causes: Sequence[Recorded[Event]] = (),
-        traceparent: str | None = None,
     ) -> None:
         self.connection = connection
         self.postponed: dict[int, datetime] = {}
@@ -68,7 +67,6 @@ class UnitOfWork:
         self._lock_order = lock_order
         self._locked = -1
         self._correlation_id = correlation_id
-        self._traceparent = traceparent
         self._causes = causes
         self._cause_of = {cause.event.identity: cause for cause in causes}
         self._recorded = {id(cause.event): cause for cause in causes}
@@ -128,7 +126,6 @@ class UnitOfWork:
             uuid_utils.compat.uuid7(),
             cause.correlation_id if cause else correlation_id or self._correlation_id,
             cause.id if cause else None,
-            (cause.traceparent if cause else None) or self._traceparent,
         )
         self._pending.append(pending)
         return pending.id
@@ -192,10 +189,10 @@ class Database:
         return UnitOfWork(connection, self.lock_order, correlation_id=causes[0].correlation_id, causes=causes)
 
     @contextmanager
-    def begin(self, correlation_id: str, *, traceparent: str | None = None) -> Iterator[UnitOfWork]:
+    def begin(self, correlation_id: str) -> Iterator[UnitOfWork]:
         """Run one unit of work; commits at the end of the block, rolls back when it raises."""
         with self.engine.begin() as connection:
-            work = UnitOfWork(connection, self.lock_order, correlation_id=correlation_id, traceparent=traceparent)
+            work = UnitOfWork(connection, self.lock_order, correlation_id=correlation_id)
             yield work
             work.flush()
         run_after_commit(work)

@@ -5,7 +5,7 @@ import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -68,10 +68,6 @@ Wanted = Callable[[Connection], bool]
 """Tells from the database whether a handler is to get events at all."""
 SetUp = Callable[[], bool]
 """Tells from the settings whether a handler is used at all."""
-
-
-class _Marked(Protocol):
-    __name__: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from domain import inventory, messages, procurement
 from domain.basket import Line
 from domain.events import InventoryLow, catalogue
 from domain.kernel import log
+from domain.kernel.event import Recorded
 from domain.messages import TooLateError, TooSoonError
 from tasks.simulation import supplies
 from tests.integration.conftest import Shop
@@ -209,8 +210,8 @@ def test_a_batch_of_low_ingredients_names_each_as_the_cause_of_its_purchase(shop
     )
     assert [tuple(pair) for pair in pairs] == [("basil", "basil"), ("garlic", "garlic")]
     with shop.database.read() as connection:
-        (low,) = log.read_stream(connection, catalogue, "ingredient-garlic")
-    assert isinstance(low.event, InventoryLow) and low.event.current_quantity == 0
+        (low,) = log.read_streams(connection, catalogue, ["ingredient-garlic"])["ingredient-garlic"]
+    assert isinstance(low, Recorded) and isinstance(low.event, InventoryLow) and low.event.current_quantity == 0
 
 
 def test_on_a_played_day_the_wholesaler_brings_once_what_was_ordered_on_it(shop: Shop) -> None:

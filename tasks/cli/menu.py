@@ -42,7 +42,7 @@ def import_(file: str, replace: bool, as_of: datetime | None, dates: DateOrder |
     Pizzas are known by their names. A till's export will do: each pizza and size at its price, which must be one and
     the same throughout, unless --as-of says of which day.
     """
-    from domain import price_list, pricing
+    from domain import menu_import, price_list
     from domain.price_list import PriceListError
     from tasks.database import database
 
@@ -51,7 +51,7 @@ def import_(file: str, replace: bool, as_of: datetime | None, dates: DateOrder |
     try:
         listed = price_list.read(file, as_of=_day(as_of), dates=dates)
         with database().begin("menu") as work:
-            changes = pricing.apply(work, listed, replace=replace)
+            changes = menu_import.apply(work, listed, replace=replace)
     except SheetError as error:
         raise CannotRun(str(error)) from None
     except PriceListError as error:

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from domain.settings import settings
 from tasks.cli import CannotRun
 from tasks.cli.finite import Finite
-from tasks.cli.playing import Span, options, play
+from tasks.cli.history import Span, options, play
 from tasks.cli.programs import address
 from tasks.cli.trial import no_menu, open_shop, run, show
 from tasks.simulation.baskets import Baskets

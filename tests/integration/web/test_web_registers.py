@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from werkzeug.test import TestResponse
 
-from domain import price_list, pricing
+from domain import menu_import, price_list
 from domain.menu import FRESH_SECONDS
 from domain.registers import registers
 from tests.conftest import until
@@ -366,7 +366,7 @@ def test_a_price_list_brings_back_what_staff_have_retired(site: Site, tmp_path: 
         ask(site, "DELETE", path)
     (tmp_path / "menu.csv").write_text("name,size,price\nMargherita,Large,13.00\n")
     with site.counter.database.begin("import") as work:
-        changes = pricing.apply(work, price_list.read(str(tmp_path / "menu.csv")), replace=False)
+        changes = menu_import.apply(work, price_list.read(str(tmp_path / "menu.csv")), replace=False)
     assert changes.added == ["Margherita", "Large"]
     site.counter._menu._menu = None
     assert "large" in site.counter.menu().pizzas["margherita"].prices

@@ -19,6 +19,9 @@ MAX_LINES = 50
 MAX_PIZZAS = 100
 MAX_QUANTITY = 20
 """Of a kind on one line; more are more lines."""
+MAX_SUBTOTAL = Decimal("4999999999.99")
+"""What an order's pizzas come to at the most: with the tax on it, which is always less than as much again, it can be
+kept and paid."""
 
 
 class InvalidOrderError(Exception):
@@ -94,6 +97,8 @@ def price(lines: Sequence[Line], menu: Menu) -> tuple[OrderItem, ...]:
                 topping_names=tuple(menu.toppings[topping].name for topping in line.toppings),
             )
         )
+    if sum(item.unit_price * item.quantity for item in items) > MAX_SUBTOTAL:
+        problems["items"] = "This comes to more than one order may: order less at once, or call us."
     if problems:
         raise InvalidOrderError(problems)
     return tuple(items)

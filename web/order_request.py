@@ -198,5 +198,5 @@ def _not_on_menu(payload: object, menu: Callable[[], Menu]) -> dict[str, str]:
 
 
 def _renumber(field: str, places: list[int]) -> str:
-    items, index, rest = field.split(".", 2)
-    return f"{items}.{places[int(index)]}.{rest}"
+    items, *within = field.split(".", 2)
+    return ".".join([items, str(places[int(within[0])]), *within[1:]]) if within else items

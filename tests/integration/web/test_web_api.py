@@ -236,6 +236,27 @@ def test_a_sold_out_pizza_cannot_be_ordered(site: Site) -> None:
     assert [pizza["id"] for pizza in menu["pizzas"] if pizza["sold_out"]] == ["margherita"]
 
 
+def test_an_order_above_what_can_be_charged_is_422_and_leaves_nothing(make_site: Callable[..., Site]) -> None:
+    site = make_site(tax_rate="0.99")
+    site.run("UPDATE prices SET price = 49999999.99 WHERE (pizza_id, size_id) = ('marinara', 'large')")
+    site.run("UPDATE prices SET price = 50000000.00 WHERE (pizza_id, size_id) = ('margherita', 'large')")
+
+    def hundred(pizza: str, **wrong: str) -> dict[str, Any]:
+        return ORDER | wrong | {"items": [{"pizza": pizza, "size": "large", "quantity": 20}] * 5}
+
+    sentence = "This comes to more than one order may: order less at once, or call us."
+    for order, fields in (
+        (hundred("margherita"), {"items"}),
+        (hundred("margherita", payment="shells"), {"items", "payment"}),
+    ):
+        answer = post(site, order)
+        assert answer.status_code == 422
+        problems = {each["field"]: each["problem"] for each in answer.get_json()["errors"]}
+        assert (problems.keys(), problems["items"]) == (fields, sentence)
+    assert site.saved() == NOTHING
+    assert post(site, hundred("marinara")).get_json()["total"] == "9949999998.01"
+
+
 def test_the_wrong_method_is_405_with_what_is_allowed(site: Site) -> None:
     answer = site.client.put("/api/orders", json={})
     assert answer.status_code == 405

@@ -13,6 +13,16 @@ from domain.kernel import clock
 FRESH_SECONDS = 1.0
 """For so long a web process may show the menu as it was before a change."""
 
+# What a price list may say and what the staff may write are the same, so that each takes what the other wrote.
+MAX_PRICE = Decimal("9999999.99")
+"""Of a pizza in one size."""
+MAX_SIZES = 50
+"""That one pizza comes in."""
+MAX_INGREDIENTS = 50
+"""In the recipe of one pizza in one size."""
+MAX_TAKEN = 1_000_000
+"""Of one ingredient, in its unit, for one pizza or topping."""
+
 
 @dataclass(frozen=True, slots=True)
 class Size:

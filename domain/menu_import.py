@@ -7,6 +7,7 @@ from typing import Any
 
 from domain import register
 from domain.kernel.unit_of_work import UnitOfWork
+from domain.menu import MAX_SIZES
 from domain.price_list import Listed, PriceList, PriceListError, Recipe
 from domain.sheet import MAX_ID, slug
 
@@ -77,6 +78,7 @@ class _Menu:
             {key: pizza["name"] for key, pizza in self._pizzas.items()},
         )
         self._know_ingredients(listed)
+        self._count_sizes(listed, pizzas, sizes, replace=replace)
         self._write_sizes(sizes)
         self._write_pizzas(listed, pizzas, replace=replace)
         self._write_prices(listed, pizzas, sizes)
@@ -93,6 +95,20 @@ class _Menu:
             for size, recipe in pizza.recipes.items()
             for ingredient in recipe
             if ingredient not in self._ingredients
+        ]
+        if problems:
+            raise PriceListError(problems)
+
+    def _count_sizes(
+        self, listed: PriceList, pizzas: Mapping[str, str], sizes: Mapping[str, str], *, replace: bool
+    ) -> None:
+        there: dict[str, set[str]] = {}
+        for pizza_id, size in () if replace else self._prices:
+            there.setdefault(pizza_id, set()).add(size)
+        problems = [
+            f"Line {pizza.line}: {name} comes in {len(found)} sizes then, and {MAX_SIZES} is the most."
+            for name, pizza in listed.items()
+            if len(found := there.get(pizzas[name], set()) | {sizes[size] for size in pizza.prices}) > MAX_SIZES
         ]
         if problems:
             raise PriceListError(problems)

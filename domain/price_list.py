@@ -11,6 +11,8 @@ from decimal import Decimal
 from sqlalchemy import Connection, text
 
 from domain import menu, sheet
+from domain.fields import MAX_NAME
+from domain.menu import MAX_INGREDIENTS, MAX_PRICE, MAX_TAKEN
 from domain.sheet import CellError, DateOrder, Line, SheetError
 
 _COLUMNS = ("category", "name", "size", "price", "description", "vegetarian", "recipe")
@@ -18,7 +20,7 @@ _NEEDED = ("name", "size", "price")
 _ABOUT = ("category", "description", "vegetarian")
 """What is said of a pizza, whatever its size."""
 
-_INGREDIENT = re.compile(r"(\S+) ([1-9][0-9]{0,6})")
+_INGREDIENT = re.compile(r"(\S+) ([1-9][0-9]{0,11})")
 _YES_OR_NO = {"yes": True, "no": False, "": False}
 
 Recipe = Mapping[str, int]
@@ -92,8 +94,10 @@ def _add(found: dict[str, Listed], line: Line, *, changes: bool) -> None:
     """Add one line. Raises CellError."""
     if line.problem:
         raise CellError(line.problem)
-    name, size = line.text("name", 80, "name"), line.text("size", 40, "size")
+    name, size = line.text("name", MAX_NAME, "name"), line.text("size", MAX_NAME, "size")
     price = sheet.money(line.cells["price"])
+    if price > MAX_PRICE:
+        raise CellError(f"the price is above {MAX_PRICE}")
     vegetarian = line.cells.get("vegetarian")
     if vegetarian is not None and vegetarian.casefold() not in _YES_OR_NO:
         raise CellError("vegetarian is yes or no")
@@ -133,6 +137,10 @@ def _recipe(cell: str) -> Recipe:
         if not ingredient or ingredient[1] in recipe:
             raise CellError("a recipe is written like “dough 250; tomato 90”, each ingredient once")
         recipe[ingredient[1]] = int(ingredient[2])
+    if any(quantity > MAX_TAKEN for quantity in recipe.values()):
+        raise CellError(f"a recipe takes at most {MAX_TAKEN} of an ingredient")
+    if len(recipe) > MAX_INGREDIENTS:
+        raise CellError(f"a recipe takes at most {MAX_INGREDIENTS} ingredients")
     return recipe
 
 

@@ -1,7 +1,6 @@
 """Pizzas: the menu, with each size's price and recipe."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
@@ -9,6 +8,7 @@ from pydantic import BeforeValidator, Field
 from domain.entry import Ask, Entry, Money, Name, Position, Retired
 from domain.fields import Id, Text, blank_is_none
 from domain.kernel.unit_of_work import UnitOfWork
+from domain.menu import MAX_INGREDIENTS, MAX_PRICE, MAX_SIZES, MAX_TAKEN
 from domain.register import Kept, Register, WrongEntryError
 
 _RECIPE = "Write a recipe like “dough 250; tomato 90”, with ingredients of the store that are not retired."
@@ -19,12 +19,15 @@ class Offer(Entry):
 
     price: Annotated[
         Money,
-        Field(gt=0, le=Decimal("9999999.99")),
+        Field(gt=0, le=MAX_PRICE),
         Ask("Price", "Give a price above 0, such as “12.50”."),
     ]
     recipe: Annotated[
-        dict[Id, Annotated[int, Field(ge=1, le=1_000_000)]],
-        Field(max_length=50, description="Quantities by ingredient id; without any it takes nothing from the store"),
+        dict[Id, Annotated[int, Field(ge=1, le=MAX_TAKEN)]],
+        Field(
+            max_length=MAX_INGREDIENTS,
+            description="Quantities by ingredient id; without any it takes nothing from the store",
+        ),
         Ask("Recipe", _RECIPE),
     ] = Field(default_factory=dict)
 
@@ -45,7 +48,7 @@ class Pizza(Entry):
     position: Position = None
     sizes: Annotated[
         dict[Id, Offer],
-        Field(max_length=50, description="Size ids, with price and recipe; what is left out is not sold"),
+        Field(max_length=MAX_SIZES, description="Size ids, with price and recipe; what is left out is not sold"),
         Ask(
             "Sizes",
             "Give the sizes it comes in, each with a price and maybe a recipe.",

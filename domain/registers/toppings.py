@@ -7,6 +7,7 @@ from pydantic import Field
 
 from domain.entry import Ask, Entry, Money, Name, Position, Retired
 from domain.fields import Id
+from domain.menu import MAX_TAKEN
 from domain.register import Register
 
 
@@ -29,8 +30,8 @@ class Topping(Entry):
     ]
     quantity: Annotated[
         int,
-        Field(ge=1, le=1_000_000),
-        Ask("So much of it", "Give a whole number from 1 to 1000000.", "number", hint="In the ingredient's unit."),
+        Field(ge=1, le=MAX_TAKEN),
+        Ask("So much of it", f"Give a whole number from 1 to {MAX_TAKEN}.", "number", hint="In the ingredient's unit."),
     ]
     retired: Retired = False
 

@@ -13,6 +13,8 @@ from click.testing import CliRunner, Result
 from domain import menu as menus
 from domain.basket import InvalidOrderError, Line
 from domain.menu import Menu
+from domain.registers import pizzas
+from domain.registers.pizzas import Pizza
 from tasks.cli import menu
 
 pytestmark = pytest.mark.integration
@@ -164,6 +166,24 @@ def test_recipes_are_imported_changed_and_taken_away(shop: Any, file: Path) -> N
     assert shop.value("SELECT count(*) FROM recipes WHERE pizza_id = 'rosso'") == 0
 
 
+def test_what_is_imported_can_be_read_by_the_staff_and_saved_again(shop: Any, file: Path) -> None:
+    lines = [f"Rosso,{'x' * 50} {number},9999999.99,dough 1000000" for number in range(50)]
+    bring(file, "\n".join(("name,size,price,recipe", *lines)) + "\n", "--replace")
+    with shop.database.begin("staff") as work:
+        kept = pizzas.register.get(work.connection, "rosso")
+        said = {name: value for name, value in kept.items() if name not in {"id", "version"}}
+        saved = pizzas.register.change(work, "rosso", Pizza.model_validate(said), kept["version"], "staff:ada")
+    assert (len(saved["sizes"]), saved) == (50, kept)
+    assert "Nothing changes" in bring(file, exported(), "--replace").stdout
+
+
+def test_sizes_that_a_pizza_has_already_count_unless_the_file_is_the_whole_menu(shop: Any, file: Path) -> None:
+    bring(file, "name,size,price\n" + "".join(f"Rosso,{number} cm,10\n" for number in range(1, 31)))
+    more = "name,size,price\n" + "".join(f"Rosso,{number} cm,10\n" for number in range(30, 60))
+    assert "Line 2: Rosso comes in 59 sizes then, and 50 is the most." in bring(file, more).stderr
+    assert bring(file, more, "--replace").exit_code == 0
+
+
 def rows(*lines: str, header: str = "category,name,size,price") -> str:
     return "\n".join((header, "Classic,Good,M,10.00", *lines)) + "\n"
 
@@ -191,6 +211,19 @@ BAD = {
         ["Line 2: the store has no ingredient called stardust."],
     ),
     "a recipe that is none": ("name,size,price,recipe\nBad,M,10,dough\n", ["Line 2: a recipe is written like"]),
+    "a price that no order can take": (rows("Classic,Bad,M,10000000"), ["Line 3: the price is above 9999999.99."]),
+    "a recipe of more than there is": (
+        "name,size,price,recipe\nBad,M,10,dough 1000001\n",
+        ["Line 2: a recipe takes at most 1000000 of an ingredient."],
+    ),
+    "a recipe of everything": (
+        f"name,size,price,recipe\nBad,M,10,{';'.join(f'sort-{number} 1' for number in range(51))}\n",
+        ["Line 2: a recipe takes at most 50 ingredients."],
+    ),
+    "a size for everybody": (
+        "name,size,price\n" + "".join(f"Bad,{number} cm,10\n" for number in range(1, 52)),
+        ["Line 2: Bad comes in 51 sizes then, and 50 is the most."],
+    ),
     "neither yes nor no": ("name,size,price,vegetarian\nBad,M,10,maybe\n", ["Line 2: vegetarian is yes or no."]),
     "several at once": (
         rows("Classic,Bad,M,ten", "Classic,Fine,M,9", "Classic,Worse,,9"),

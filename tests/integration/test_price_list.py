@@ -311,10 +311,13 @@ def test_a_day_that_cannot_be_found_is_one_sentence(
 
 
 def test_an_export_is_csv_with_what_names_may_hold(shop: Any, file: Path) -> None:
-    text = 'name,size,price\n"Ham, ""special""; hot",S,10\nマルゲリータ,S,11\n'
+    text = 'name,size,price\n"Ham, ""special""; hot",S,10\nマルゲリータ,S,11\n+Extra,S,12\n=1+1,S,13\n'
     bring(file, text, "--replace")
     assert [row[1] for row in csv.reader(io.StringIO(exported()))] == [
         "name",
         'Ham, "special"; hot',
         "マルゲリータ",
+        "+Extra",
+        "=1+1",
     ]
+    assert "Nothing changes" in bring(file, exported(), "--replace").stdout

@@ -41,7 +41,13 @@ Language = Literal["en", "it"]
 LANGUAGES: tuple[str, ...] = get_args(Language)
 """The languages in which customers are written to; the templates of each are in ``domain/templates``."""
 
-_SCHEMES = {"events_amqp_url": ("amqp", "amqps"), "events_redis_url": ("redis", "rediss", "unix")}
+_SCHEMES = {
+    "database_url": ("postgresql", "postgres"),
+    "broker_url": ("redis", "rediss", "amqp", "amqps"),
+    "results_url": ("redis", "rediss"),
+    "events_amqp_url": ("amqp", "amqps"),
+    "events_redis_url": ("redis", "rediss", "unix"),
+}
 _MAIL_ADAPTERS = frozenset({"console", "sandbox", "faulty"})
 _TWILIO = ("twilio_account_sid", "twilio_auth_token", "twilio_from")
 
@@ -188,12 +194,13 @@ class Settings(BaseSettings):
 
     @field_validator(*_SCHEMES)
     @classmethod
-    def _known_target(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    def _known_server(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if url is not None:
             schemes = _SCHEMES[str(info.field_name)]
             try:
                 parts = urlsplit(url.get_secret_value())
-                known = parts.scheme in schemes and (parts.hostname or parts.path) and parts.port != 0
+                somewhere = parts.hostname or parts.path or parts.query
+                known = parts.scheme in schemes and somewhere and parts.port != 0
             except ValueError:  # a port that is none
                 known = False
             if not known:
@@ -291,7 +298,7 @@ class Settings(BaseSettings):
         if self.results_url:
             return self.results_url.get_secret_value()
         broker = self.broker()
-        if not broker.startswith(("redis", "unix", "socket")):
+        if not broker.startswith("redis"):
             raise SettingsError(
                 "PIZZERIA_RESULTS_URL is required with this broker: chords keep their results in Redis."
             )

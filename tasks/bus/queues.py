@@ -31,7 +31,7 @@ def is_rabbitmq(broker: str) -> bool:
 
 def holds_countdowns(broker: str) -> bool:
     """Tell whether a message may wait with a countdown: where there are quorum queues, it would block its worker."""
-    return broker.startswith(("redis", "unix", "socket"))
+    return broker.startswith("redis")
 
 
 def queue(name: str, broker: str) -> Queue:

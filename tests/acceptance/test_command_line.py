@@ -104,8 +104,20 @@ def test_without_a_shop_a_simulation_says_what_to_start(closed: Shop) -> None:
 )
 def test_a_broken_url_is_named_without_its_password(closed: Shop, name: str, value: str, example: str) -> None:
     said = sentence(with_setting(closed, name, value).ask("up"))
-    assert said.startswith(f"PIZZERIA_{name}") and example in said
+    assert f"PIZZERIA_{name}: " in said and example in said
     assert "secret" not in said
+
+
+@pytest.mark.parametrize("words", [["web"], ["migrate"], ["relay"], ["worker"], ["flower"]], ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("DATABASE_URL", "postgresql://h:xx/y"), ("BROKER_URL", "redis://127.0.0.1:xx/0"), ("RESULTS_URL", "nonsense")],
+)
+def test_a_url_that_is_none_is_a_wrong_setting_whatever_is_run(
+    closed: Shop, words: list[str], name: str, value: str
+) -> None:
+    said = sentence(with_setting(closed, name, value).ask(*words))
+    assert said.startswith(f"Wrong setting: PIZZERIA_{name}: write ")
 
 
 @pytest.mark.parametrize("words", [["check"], ["migrate"], ["events"]], ids=lambda words: words[0])

@@ -45,6 +45,16 @@ def test_a_pizzeria_without_settings_is_embedded_and_local(monkeypatch: pytest.M
         ("STRIPE_URL", "stripe.example"),
         ("TWILIO_URL", "ftp://twilio.example"),
         ("TWILIO_ACCOUNT_SID", "AC 1"),
+        ("DATABASE_URL", "foo"),
+        ("DATABASE_URL", "postgresql://"),
+        ("DATABASE_URL", "postgresql://h:xx/y"),
+        ("DATABASE_URL", "mysql://a/b"),
+        ("BROKER_URL", "foo"),
+        ("BROKER_URL", "redis://127.0.0.1:xx/0"),
+        ("BROKER_URL", "unix:///run/redis.sock"),
+        ("BROKER_URL", "sqs://"),
+        ("RESULTS_URL", "foo"),
+        ("RESULTS_URL", "amqp://guest@localhost//"),
         ("EVENTS_AMQP_URL", "redis://host"),
         ("EVENTS_AMQP_URL", "amqp://host:port"),
         ("EVENTS_AMQP_EXCHANGE", "two words"),
@@ -72,6 +82,24 @@ def test_a_wrong_setting_is_named_in_one_sentence(name: str, value: str, monkeyp
 def test_the_oven_may_burn_any_pizza_that_a_menu_can_have(pizza: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIZZERIA_OVEN", f"faulty:{pizza}")
     assert settings().oven == f"faulty:{pizza}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "postgresql://mario:mozz%2Farella@[::1]:5432/pizzeria?sslmode=require"),
+        ("DATABASE_URL", "postgres://db/pizzeria"),
+        ("DATABASE_URL", "postgresql:///pizzeria"),
+        ("DATABASE_URL", "postgresql://?host=/run/postgresql"),
+        ("BROKER_URL", "redis://:mozzarella@redis"),
+        ("BROKER_URL", "rediss://redis:6379/0?ssl_cert_reqs=required"),
+        ("BROKER_URL", "amqps://guest:guest@rabbit//"),
+        ("RESULTS_URL", "rediss://redis/1"),
+    ],
+)
+def test_servers_are_named_by_urls_of_many_a_form(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"PIZZERIA_{name}", value)
+    assert getattr(settings(), name.lower()).get_secret_value() == value
 
 
 @pytest.mark.parametrize(

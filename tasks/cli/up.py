@@ -1,7 +1,5 @@
 """`pizzeria up`: the whole pizzeria, under one supervisor."""
 
-import errno
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,7 +8,7 @@ import click
 from rich.console import Console
 
 from domain.settings import Settings, settings
-from tasks.cli import CannotRun
+from tasks.cli import CannotRun, ports
 from tasks.cli.migrate import ENDED
 from tasks.cli.programs import address, copied, pizzeria, readiness, workers
 from tasks.cli.services import check_reachable, last_line, only_one, start_servers
@@ -40,27 +38,14 @@ def _has_flower(shop: Settings, scale: Mapping[str, int]) -> bool:
 
 
 def check_ports(shop: Settings, *, flower: bool) -> None:
-    """Raise CannotRun if a port that we are to listen on is taken."""
+    """Raise CannotRun if we cannot listen on a port of ours."""
     places = {"PIZZERIA": (shop.host, shop.port)}
     if flower:
         places["PIZZERIA_FLOWER"] = (shop.flower_host, shop.flower_port)
     if len({port for _, port in places.values()}) < len(places):
         raise CannotRun(f"PIZZERIA_PORT and PIZZERIA_FLOWER_PORT are both {shop.port}: give them different ports.")
     for names, (host, port) in places.items():
-        try:
-            family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            with socket.socket(family, kind, protocol) as trial:
-                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                trial.bind(place)
-        except (socket.gaierror, UnicodeError):  # the second for a name that cannot be one
-            raise CannotRun(f"{names}_HOST: {host} is no address of this machine.") from None
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise CannotRun(f"Port {port} is taken: set {names}_PORT to another one.") from None
-            why = (error.strerror or str(error)).lower()
-            raise CannotRun(
-                f"Cannot listen on {host}, port {port} ({why}): set {names}_PORT or {names}_HOST."
-            ) from None
+        ports.check(names, host, port)
 
 
 def _programs(shop: Settings, home: Path, scale: dict[str, int]) -> list[Program]:

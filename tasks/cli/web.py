@@ -1,5 +1,6 @@
 """`pizzeria web`: gunicorn in this very process, so that its command line says what it is."""
 
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ from gunicorn.util import import_app
 
 from domain import logs
 from domain.settings import Settings, settings
+from tasks.cli import ports
 from tasks.cli.process import end_with_parent
 from tasks.cli.programs import place
+
+_HANDED_DOWN = {"GUNICORN_FD", "LISTEN_FDS"}
+"""Variables by which a socket is handed to gunicorn, which listens already: by itself before (USR2), by systemd."""
 
 
 class _JsonLines(Logger):  # type: ignore[misc]
@@ -72,5 +77,7 @@ def command() -> None:
     With PIZZERIA_BUS=memory there is one, which delivers events as well.
     """
     shop = settings()
+    if not os.environ.keys() & _HANDED_DOWN:
+        ports.check("PIZZERIA", shop.host, shop.port)
     logs.configure("web")
     Server(shop).run()

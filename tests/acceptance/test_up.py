@@ -79,14 +79,18 @@ def test_a_second_pizzeria_in_the_same_home_is_refused(pizzeria: Pizzeria) -> No
     assert "already running" in said
 
 
-@pytest.mark.parametrize("variable", ["PIZZERIA_PORT", "PIZZERIA_FLOWER_PORT"])
-def test_a_taken_port_is_named_with_the_variable_that_changes_it(pizzeria: Pizzeria, variable: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "variable"), [("up", "PIZZERIA_PORT"), ("up", "PIZZERIA_FLOWER_PORT"), ("web", "PIZZERIA_PORT")]
+)
+def test_a_taken_port_is_named_with_the_variable_that_changes_it(
+    pizzeria: Pizzeria, command: str, variable: str
+) -> None:
     with socket.socket() as squatter:
         squatter.bind(("127.0.0.1", 0))
         squatter.listen()
         port = squatter.getsockname()[1]
         pizzeria.env[variable] = str(port)
-        code, said = pizzeria.run("up")
+        code, said = pizzeria.run(command)
     assert (code, said) == (2, f"Port {port} is taken: set {variable} to another one.\n")
     assert pizzeria.processes() == {}
 
@@ -98,10 +102,11 @@ def test_one_port_for_both_is_refused(pizzeria: Pizzeria) -> None:
     assert "give them different ports" in said
 
 
+@pytest.mark.parametrize("command", ["up", "web"])
 @pytest.mark.parametrize("host", ["a" * 70, "xn--..bad", "nowhere.example"])
-def test_a_host_that_is_none_is_named(pizzeria: Pizzeria, host: str) -> None:
+def test_a_host_that_is_none_is_named(pizzeria: Pizzeria, command: str, host: str) -> None:
     pizzeria.env["PIZZERIA_HOST"] = host
-    code, said = pizzeria.run("up")
+    code, said = pizzeria.run(command)
     assert (code, said.count("\n")) == (2, 1), said
     assert f"PIZZERIA_HOST: {host} is no address of this machine." in said
 

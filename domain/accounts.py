@@ -1,5 +1,6 @@
 """House accounts: customers who may owe for their orders up to a limit; a ledger, and what it says they owe."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,7 @@ MOST = Decimal("9999999999.99")
 REFUSED = "We cannot put this on a house account: pay in cash, or call us."
 
 _CENT = Decimal("0.01")
+_AMOUNT = re.compile(r"[0-9]{1,10}(\.[0-9]{1,2})?")
 
 
 class AccountError(Exception):
@@ -45,6 +47,12 @@ class Entry:
     about: str
     amount: Decimal
     at: datetime
+
+
+def amount(typed: str) -> Decimal:
+    """Read an amount of money as people type it; what is none becomes NaN, which is refused."""
+    typed = typed.strip()
+    return Decimal(typed) if _AMOUNT.fullmatch(typed) else Decimal("NaN")
 
 
 def within_limit(work: UnitOfWork, wishes: Sequence[Wish]) -> list[bool]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -28,10 +28,10 @@ class Amount(click.ParamType[Decimal]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
         """Read it; whether it fits is for the domain to say."""
-        try:
-            return Decimal(value)
-        except InvalidOperation:
+        amount = accounts.amount(str(value))
+        if amount.is_nan():
             self.fail("Give an amount of money, such as 100.00.", param, ctx)
+        return amount
 
 
 @click.group()

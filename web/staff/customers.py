@@ -3,7 +3,6 @@
 import re
 import uuid
 from collections.abc import Callable
-from decimal import Decimal
 
 import structlog
 from flask import Response, flash, make_response, redirect, render_template, request, url_for
@@ -20,7 +19,6 @@ from web.counter import counter
 from web.staff import blueprint
 
 MAX_TYPED = 40
-_AMOUNT = re.compile(r"[0-9]{1,10}(\.[0-9]{1,2})?")
 _POINTS = re.compile("[0-9]{1,10}")
 _FORM_KEY = re.compile("points-[0-9a-f]{32}")
 _logger = structlog.get_logger(__name__)
@@ -88,7 +86,7 @@ def set_limit(customer_id: str) -> Response:
     """Open a house account, or change its limit."""
 
     def step(work: UnitOfWork) -> str:
-        accounts.set_limit(work, customer_id, _amount("limit"), current_user.who)
+        accounts.set_limit(work, customer_id, accounts.amount(request.form.get("limit", "")), current_user.who)
         return "The limit is changed."
 
     return _change(customer_id, "account_limit_changed", step)
@@ -99,7 +97,7 @@ def note_payment(customer_id: str) -> Response:
     """Note what a customer has paid."""
 
     def step(work: UnitOfWork) -> str:
-        accounts.pay(work, customer_id, _amount("amount"), current_user.who)
+        accounts.pay(work, customer_id, accounts.amount(request.form.get("amount", "")), current_user.who)
         return "The payment is noted."
 
     return _change(customer_id, "account_paid", step)
@@ -115,12 +113,6 @@ def _change(customer_id: str, logged: str, step: Callable[[UnitOfWork], str]) ->
         except (AccountError, TransferError, NoOneCustomerError) as error:
             flash(str(error))
     return make_response(redirect(url_for("staff.customer", customer_id=customer_id), 303))
-
-
-def _amount(field: str) -> Decimal:
-    """Read an amount of money; what is none becomes one that the domain refuses."""
-    typed = request.form.get(field, "").strip()
-    return Decimal(typed) if _AMOUNT.fullmatch(typed) else Decimal("NaN")
 
 
 def _list(found: list[customers.Record], typed: str) -> Response:

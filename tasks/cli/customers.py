@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from domain import accounts, customers, loyalty
@@ -16,6 +15,7 @@ from domain.accounts import AccountError
 from domain.customers import NoOneCustomerError, Record
 from domain.loyalty import Transfer, TransferError
 from tasks.cli.person import at_the_command_line
+from tasks.cli.tables import print_whole
 
 _full = click.option("--full", is_flag=True, help="Show telephone numbers and names whole.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
@@ -61,7 +61,7 @@ def list_(number: str, limit: int, full: bool, as_json: bool) -> None:
         table = Table("Id", "Telephone", *(["Name"] if full else []), "Points", "Owes", "Of at most")
         for record in found:
             table.add_row(*(str(value) if value is not None else "" for value in _fields(record, full).values()))
-        Console(soft_wrap=True).print(table, markup=False)
+        print_whole(table)
 
 
 @command.command()

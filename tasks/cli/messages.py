@@ -7,17 +7,19 @@ from uuid import uuid4
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from domain import messages
 from domain.messages import MessageError, MessageRow
 from tasks.cli.events import about_order
 from tasks.cli.person import at_the_command_line
+from tasks.cli.tables import print_whole
 
 STATES = ("queued", "sent", "failed", "aborted")
 _PERSONAL = ("recipient", "subject", "body")
 _BRIEF = ("key", "channel", "about", "state", "attempts", "answer")
+_WIDEST = 60
+"""Of a column: more than a key has; what providers answer is broken."""
 
 _full = click.option("--full", is_flag=True, help="Show to whom and what, too.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
@@ -47,10 +49,10 @@ def list_(order: str | None, state: str | None, limit: int, full: bool, as_json:
         click.echo("There are no such messages." if order or state else "There are no messages yet.")
     else:
         columns = (*_BRIEF, *(_PERSONAL if full else ()))
-        table = Table(*(name.capitalize() for name in columns))
+        table = Table(*(Column(name.capitalize(), overflow="fold", max_width=_WIDEST) for name in columns))
         for row in found:
             table.add_row(*(str(value) if (value := getattr(row, name)) is not None else "" for name in columns))
-        Console(soft_wrap=True).print(table, markup=False)
+        print_whole(table)
 
 
 @command.command()

@@ -37,6 +37,12 @@ def test_numbers_are_masked_and_names_hidden_unless_they_are_asked_for(visited: 
     assert "Grace Hopper" in whole
 
 
+def test_ids_are_listed_whole_in_a_narrow_terminal(visited: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    said = run("list").stdout
+    assert all(customer["id"] in said for customer in json.loads(run("list", "--json").stdout))
+
+
 def test_customers_are_found_by_the_end_of_their_number(visited: Shop) -> None:
     (found,) = json.loads(run("list", "100002", "--json", "--full").stdout)
     assert (found["name"], found["phone"], found["owes"]) == ("Grace Hopper", GRACE, None)

@@ -305,6 +305,17 @@ def test_messages_are_listed_without_what_is_personal_unless_it_is_asked_for(unt
     assert json.loads(run("show", key, "--json").output)["attempts"] == 1
 
 
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_keys_are_listed_whole_in_a_narrow_terminal(
+    untold: Shop, columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    said = run("list", "--full").output.splitlines()
+    assert {row["key"] for row in json.loads(run("list", "--json").output)} <= {
+        line.split()[1] for line in said if line.startswith("│ ")
+    }
+
+
 def test_a_message_is_sent_again_and_aborted_by_the_command_line(untold: Shop) -> None:
     key = key_of(untold, "OrderDelivered")
     assert run("abort", key).output == "The message is aborted.\n"

@@ -137,9 +137,16 @@ def _rows(path: str, text: str, delimiter: str) -> Iterator[tuple[int, list[str]
             row = next(reader)
         except StopIteration:
             return
-        except csv.Error:
-            raise SheetError(f"{path}, line {number}: a quotation mark is out of place or never closed.") from None
+        except csv.Error as error:
+            raise SheetError(f"{path}, line {number}: {_why(error)}") from None
         yield number, row
+
+
+def _why(error: csv.Error) -> str:
+    """Say what is wrong where the reader stopped; it tells the two apart by its words alone."""
+    if "field limit" in str(error):
+        return f"a cell is longer than {csv.field_size_limit()} characters; is a quotation mark never closed?"
+    return "a quotation mark is out of place or never closed."
 
 
 def _line(number: int, row: Sequence[str], columns: Mapping[str, int], width: int) -> Line:

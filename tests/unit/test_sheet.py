@@ -80,6 +80,11 @@ def test_the_public_pizza_sales_data_sets_header_is_understood(tmp_path: Path) -
         ("name\nMargherita\n", "has no column for the price"),
         ("name,item,price\n", "has two columns for the name, name and item"),
         (b"name,price\nMargherita,1\nCaf\xe9,2\n", "line 3: this is no UTF-8"),
+        (
+            f'name,price\nMargherita,1\n"Diavola\n{"Marinara,3" * 14_000}\n',
+            "line 3: a cell is longer than 131072 characters; is a quotation mark never closed?",
+        ),
+        (f"name,price,{'x' * 131_073}\n", "line 1: a cell is longer than 131072 characters"),
         ('name,price\n"Marg"herita,1\n', "line 2: a quotation mark is out of place"),
         ('name,price\nMargherita,1\n"Diavola,2\nMarinara,3\n', "line 3: a quotation mark is out of place"),
     ],

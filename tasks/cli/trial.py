@@ -97,6 +97,11 @@ def show(result: Report) -> None:
     """Print the figures."""
     table = Table(show_header=False, box=None)
     for name, value in result.as_json().items():
-        shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
-        table.add_row(name.replace("_", " "), shown)
+        table.add_row(name.replace("_", " "), _shown(value))
     Console().print(table)
+
+
+def _shown(value: Any) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    return ", ".join(f"{share} {figure}" for share, figure in value.items() if figure is not None) or "none"

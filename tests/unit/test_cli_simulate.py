@@ -215,6 +215,16 @@ def test_an_order_that_is_refused_is_said_and_fails_the_run(fake: FakeShop) -> N
     assert "3 of 3 orders were not acknowledged; the first: refused with 422" in result.stderr
 
 
+def test_what_took_no_time_because_nothing_was_placed_is_none(fake: FakeShop) -> None:
+    fake.refuse = "Closed."
+    said = run(fake, "3").stdout
+    assert "None" not in said
+    assert [line.split() for line in said.splitlines()][-2:] == [
+        ["placing", "ms", "none"],
+        ["delivery", "seconds", "none"],
+    ]
+
+
 def test_what_has_sold_out_meanwhile_is_said_and_fails_no_run(fake: FakeShop) -> None:
     fake.refuse = "Margherita is sold out."
     result = run(fake, "3", "--json")

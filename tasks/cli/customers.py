@@ -14,6 +14,7 @@ from domain import accounts, customers, loyalty
 from domain.accounts import AccountError
 from domain.customers import NoOneCustomerError, Record
 from domain.loyalty import Transfer, TransferError
+from tasks.cli.finite import Whole
 from tasks.cli.person import at_the_command_line
 from tasks.cli.tables import print_whole
 
@@ -41,7 +42,7 @@ def command() -> None:
 
 @command.command("list")
 @click.argument("number", default="")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="So many at the most.")
+@click.option("--limit", type=Whole(1, 10_000), default=20, show_default=True, help="So many at the most.")
 @_full
 @_json
 def list_(number: str, limit: int, full: bool, as_json: bool) -> None:
@@ -118,7 +119,7 @@ def paid(customer: str, amount: Decimal) -> None:
 @command.command()
 @click.argument("sender")
 @click.argument("recipient")
-@click.argument("points", type=int)
+@click.argument("points", type=Whole())
 @click.option("--key", help="An idempotency key: with the same one, points are transferred once.")
 def transfer(sender: str, recipient: str, points: int, key: str | None) -> None:
     """Transfer POINTS from SENDER to RECIPIENT."""

@@ -13,6 +13,7 @@ from domain.events import catalogue
 from tasks.bus import dead
 from tasks.bus.dead import Chosen, Letter
 from tasks.cli import CannotRun
+from tasks.cli.finite import Whole
 from tasks.cli.person import at_the_command_line
 
 NOTHING = "Nothing is parked"
@@ -26,7 +27,7 @@ def _choice(function: Callable[..., None]) -> Callable[..., None]:
     options = (
         click.option("--all", "everything", is_flag=True, help="Everything that is parked."),
         click.option("--error", help="Only what ends in this line, as `dead list` shows it."),
-        click.option("--position", type=click.IntRange(min=1), help="Only the event at this position."),
+        click.option("--position", type=Whole(min=1), help="Only the event at this position."),
         _handler,
     )
     for option in options:
@@ -63,7 +64,7 @@ def list_(handler: str | None, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("position", type=click.IntRange(min=1))
+@click.argument("position", type=Whole(min=1))
 @click.argument("handler")
 @_json
 def show(position: int, handler: str, as_json: bool) -> None:

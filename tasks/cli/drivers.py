@@ -5,6 +5,7 @@ import click
 from domain import delivery
 from domain.delivery import Driver, UnknownDriverError
 from tasks.cli import CannotRun
+from tasks.cli.finite import Whole
 
 
 @click.group(invoke_without_command=True)
@@ -21,7 +22,7 @@ def command(ctx: click.Context) -> None:
 
 
 @command.command()
-@click.argument("number", type=click.IntRange(1, 2**31 - 1))
+@click.argument("number", type=Whole(1, 2**31 - 1))
 def off(number: int) -> None:
     """Send the driver with this NUMBER home, after the tour that they are on."""
     driver = _set(number, on_duty=False)
@@ -29,7 +30,7 @@ def off(number: int) -> None:
 
 
 @command.command()
-@click.argument("number", type=click.IntRange(1, 2**31 - 1))
+@click.argument("number", type=Whole(1, 2**31 - 1))
 def back(number: int) -> None:
     """Give the driver with this NUMBER tours again."""
     click.echo(f"{_set(number, on_duty=True).name} is on duty.")

@@ -12,6 +12,7 @@ from domain.events import catalogue
 from tasks.bus import journey
 from tasks.bus.journey import About, Step
 from tasks.cli import CannotRun
+from tasks.cli.finite import Whole
 
 _WIDE = 160
 
@@ -19,7 +20,7 @@ _WIDE = 160
 @click.command()
 @click.option("--order", help="Only what is about this order: its id, or its code of six characters.")
 @click.option("--type", "type_name", help="Only events of this type, for example OrderPlaced.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="The newest so many.")
+@click.option("--limit", type=Whole(1, 100_000), default=50, show_default=True, help="The newest so many.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
 def command(order: str | None, type_name: str | None, limit: int, as_json: bool) -> None:
     """Show recorded events, the newest last. Personal fields are shown as long as their person is not erased."""

@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from domain import messages
 from domain.messages import MessageError, MessageRow
 from tasks.cli.events import about_order
+from tasks.cli.finite import Whole
 from tasks.cli.person import at_the_command_line
 from tasks.cli.tables import print_whole
 
@@ -33,7 +34,7 @@ def command() -> None:
 @command.command("list")
 @click.option("--order", help="Those about this order: its id, or its code of six characters.")
 @click.option("--state", type=click.Choice(STATES), help="Those in this state.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="So many at the most.")
+@click.option("--limit", type=Whole(1, 10_000), default=20, show_default=True, help="So many at the most.")
 @_full
 @_json
 def list_(order: str | None, state: str | None, limit: int, full: bool, as_json: bool) -> None:

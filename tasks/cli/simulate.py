@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from domain.settings import settings
 from tasks.cli import CannotRun
-from tasks.cli.finite import Finite
+from tasks.cli.finite import Finite, Whole
 from tasks.cli.history import Span, options, play
 from tasks.cli.programs import address
 from tasks.cli.trial import no_menu, open_shop, run, show
@@ -80,11 +80,11 @@ def _check(history: str | None, *, day: bool) -> None:
 
 
 @click.command()
-@click.argument("number", metavar="[N]", required=False, type=click.IntRange(1, MOST))
+@click.argument("number", metavar="[N]", required=False, type=Whole(1, MOST))
 @click.option("--rate", type=Finite(min=0, min_open=True), help="Orders per second, evenly spaced.")
 @click.option("--url", help="Where the shop is; by default at PIZZERIA_HOST and PIZZERIA_PORT.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until the orders are delivered or cancelled.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Another seed makes other baskets.")
+@click.option("--seed", type=Whole(), default=0, show_default=True, help="Another seed makes other baskets.")
 @click.option("--day", is_flag=True, help="Place the orders of a Friday, with all that goes wrong on it.")
 @options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")

@@ -10,6 +10,7 @@ import click
 from domain import logs
 from domain.settings import settings
 from tasks.cli import CannotRun
+from tasks.cli.finite import Whole
 
 READY_FILE = "WORKER_READY_FILE"
 """The variable by which whoever starts a worker is told that it takes messages; no setting."""
@@ -48,7 +49,7 @@ def warm_up() -> None:
 
 @click.command()
 @click.argument("queue", nargs=-1)
-@click.option("--concurrency", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes of its pool.")
+@click.option("--concurrency", type=Whole(1, 256), default=1, show_default=True, help="Processes of its pool.")
 def command(queue: tuple[str, ...], concurrency: int) -> None:
     """Run a worker for each QUEUE named, or for every queue."""
     shop = settings()

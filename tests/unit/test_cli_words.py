@@ -77,3 +77,20 @@ def test_who_was_in_the_way_of_another_does_not_read_that_the_database_is_away(
     monkeypatch.setattr("tasks.cli.stock.command", command)
     result = CliRunner().invoke(main, ["stock"])
     assert (result.exit_code, result.stderr[: len(said)]) == (2, said)
+
+
+@pytest.mark.parametrize("number", ["x", "1_0", "٣", "1.5", "9" * 5000])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("dead", "show", "{}", "sms"),
+        ("messages", "list", "--limit", "{}"),
+        ("drivers", "off", "{}"),
+        ("customers", "transfer", "a", "b", "{}"),
+        ("simulate", "5", "--seed", "{}"),
+    ],
+)
+def test_a_whole_number_is_one_in_plain_digits(words: tuple[str, ...], number: str) -> None:
+    said = CliRunner().invoke(main, [each.format(number) for each in words])
+    assert (said.exit_code, said.stdout) == (2, "")
+    assert said.stderr.splitlines()[-1].endswith(": say a whole number such as 20.")

@@ -252,7 +252,7 @@ def test_an_order_above_what_can_be_charged_is_422_and_leaves_nothing(make_site:
         answer = post(site, order)
         assert answer.status_code == 422
         problems = {each["field"]: each["problem"] for each in answer.get_json()["errors"]}
-        assert (problems.keys(), problems["items"]) == (fields, sentence)
+        assert (set(problems), problems["items"]) == (fields, sentence)
     assert site.saved() == NOTHING
     assert post(site, hundred("marinara")).get_json()["total"] == "9949999998.01"
 

@@ -17,7 +17,7 @@ from domain.settings import Settings, settings
 from tasks.bus import invariants as bus
 from tasks.bus import replay
 from tasks.bus.invariants import Pending
-from tasks.cli.finite import Finite
+from tasks.cli.numbers import Finite
 
 BROKER = "The broker's queues are empty"
 _LOOK_EVERY = 0.25

@@ -14,7 +14,7 @@ from domain import accounts, customers, loyalty
 from domain.accounts import AccountError
 from domain.customers import NoOneCustomerError, Record
 from domain.loyalty import Transfer, TransferError
-from tasks.cli.finite import Whole
+from tasks.cli.numbers import Whole
 from tasks.cli.person import at_the_command_line
 from tasks.cli.tables import print_whole
 

@@ -13,7 +13,7 @@ from domain.events import catalogue
 from tasks.bus import dead
 from tasks.bus.dead import Chosen, Letter
 from tasks.cli import CannotRun
-from tasks.cli.finite import Whole
+from tasks.cli.numbers import Whole
 from tasks.cli.person import at_the_command_line
 
 NOTHING = "Nothing is parked"

@@ -5,7 +5,7 @@ import click
 from domain import delivery
 from domain.delivery import Driver, UnknownDriverError
 from tasks.cli import CannotRun
-from tasks.cli.finite import Whole
+from tasks.cli.numbers import Whole
 
 
 @click.group(invoke_without_command=True)

@@ -12,7 +12,7 @@ from domain.events import catalogue
 from tasks.bus import journey
 from tasks.bus.journey import About, Step
 from tasks.cli import CannotRun
-from tasks.cli.finite import Whole
+from tasks.cli.numbers import Whole
 
 _WIDE = 160
 

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from domain import messages
 from domain.messages import MessageError, MessageRow
 from tasks.cli.events import about_order
-from tasks.cli.finite import Whole
+from tasks.cli.numbers import Whole
 from tasks.cli.person import at_the_command_line
 from tasks.cli.tables import print_whole
 

@@ -10,8 +10,8 @@ from click.core import ParameterSource
 
 from domain.settings import settings
 from tasks.cli import CannotRun
-from tasks.cli.finite import Finite, Whole
 from tasks.cli.history import Span, options, play
+from tasks.cli.numbers import Finite, Whole
 from tasks.cli.programs import address
 from tasks.cli.trial import no_menu, open_shop, run, show
 from tasks.simulation.baskets import Baskets

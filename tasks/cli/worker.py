@@ -10,7 +10,7 @@ import click
 from domain import logs
 from domain.settings import settings
 from tasks.cli import CannotRun
-from tasks.cli.finite import Whole
+from tasks.cli.numbers import Whole
 
 READY_FILE = "WORKER_READY_FILE"
 """The variable by which whoever starts a worker is told that it takes messages; no setting."""

@@ -44,7 +44,6 @@ def _storage(settings: Settings) -> str:
     if settings.rate_limits == "off" or settings.bus == "memory":
         return "memory://"
     try:
-        url = settings.results()
+        return settings.results()
     except SettingsError:
         return "memory://"
-    return f"redis+{url}" if url.startswith("unix://") else url

@@ -131,7 +131,7 @@ def _client() -> "httpx.AsyncClient":
     import httpx
 
     return httpx.AsyncClient(
-        timeout=None,  # noqa: S113 - httpx would begin to count anew with every byte; _answer counts the whole
+        timeout=None,  # noqa: S113 - httpx would begin to count anew with every byte; _post counts the whole
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),  # no name's connection serves another
         trust_env=False,
         follow_redirects=False,

@@ -1,8 +1,11 @@
 """How often one address may do what costs us something."""
 
 import ipaddress
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import ParamSpec
 
-from flask import Flask, request
+from flask import Flask, Response, request
 from flask_limiter import Limiter
 
 from domain.settings import Settings, SettingsError
@@ -11,8 +14,9 @@ PLACING = "30 per minute"
 LOGGING_IN = "10 per minute"
 TELLING = "600 per minute"
 
+P = ParamSpec("P")
 
-_FORWARDED = ("Forwarded", "Via", "X-Real-IP", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto")
+_FORWARDED = ("FORWARDED", "VIA", "X_REAL_IP", "X_FORWARDED_FOR", "X_FORWARDED_HOST", "X_FORWARDED_PROTO")
 
 
 def caller() -> str:
@@ -22,13 +26,38 @@ def caller() -> str:
 
 def is_own_machine() -> bool:
     """Tell whether a request comes from this machine itself and by no proxy, as those of `pizzeria simulate` do."""
+    return _is_loopback(caller()) and not any(f"HTTP_{name}" in request.environ for name in _FORWARDED)
+
+
+@lru_cache
+def _is_loopback(address: str) -> bool:
     try:
-        return ipaddress.ip_address(caller()).is_loopback and not any(name in request.headers for name in _FORWARDED)
+        return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
 
 
 limiter = Limiter(caller, swallow_errors=True, in_memory_fallback_enabled=True, strategy="fixed-window")
+
+
+def limit(
+    rate: str, unless: Callable[[], bool] = is_own_machine
+) -> Callable[[Callable[P, Response]], Callable[P, Response]]:
+    """Limit how often one address may ask for a view; a decorator.
+
+    ``unless`` is asked before the limiter, which takes longer to find out than an order to be read.
+    """
+
+    def guard(view: Callable[P, Response]) -> Callable[P, Response]:
+        limited: Callable[P, Response] = limiter.limit(rate)(view)
+
+        @wraps(view)
+        def guarded(*parts: P.args, **values: P.kwargs) -> Response:
+            return (view if unless() else limited)(*parts, **values)
+
+        return guarded
+
+    return guard
 
 
 def register(app: Flask, settings: Settings) -> None:

@@ -11,3 +11,10 @@ pytestmark = pytest.mark.unit
 @pytest.mark.parametrize(("bus", "processes"), [("celery", 3), ("memory", 1)])
 def test_a_shop_in_one_process_has_one_whatever_was_asked_for(bus: str, processes: int) -> None:
     assert Server(Settings.model_validate({"bus": bus, "web_workers": 3})).cfg.workers == processes
+
+
+def test_each_process_listens_by_itself_unless_a_socket_is_handed_to_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LISTEN_FDS", raising=False)
+    assert Server(Settings()).cfg.reuse_port
+    monkeypatch.setenv("LISTEN_FDS", "1")
+    assert not Server(Settings()).cfg.reuse_port

@@ -37,7 +37,7 @@ def read_bytes(*kinds: str) -> bytes:
 def parse(data: bytes) -> object:
     """Read JSON strictly. Raises UnreadableError."""
     try:
-        return json.loads(data.decode(), object_pairs_hook=_each_once, parse_constant=_refuse)
+        return _DECODER.decode(data.decode())
     except RecursionError:
         raise UnreadableError(400, "This JSON is nested too deeply.") from None
     except _TwiceError:
@@ -59,3 +59,6 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_each_once, parse_constant=_refuse)

@@ -16,7 +16,7 @@ from web.api.cloud_event import CloudEvent
 from web.correlation import correlation_id
 from web.counter import counter
 from web.errors import problem, problems
-from web.limits import TELLING, is_own_machine, limiter
+from web.limits import TELLING, limit
 
 _WANTED: Mapping[str, str] = {
     "data": "Send what happened as a JSON object.",
@@ -27,7 +27,7 @@ _logger = structlog.get_logger(__name__)
 
 
 @blueprint.post("/api/events")
-@limiter.limit(TELLING, exempt_when=is_own_machine)
+@limit(TELLING)
 def receive() -> Response:
     """Take an event of another system's: once, with its effect."""
     try:

@@ -14,7 +14,7 @@ from web.api.body import UnreadableError, read_json
 from web.correlation import correlation_id
 from web.counter import counter
 from web.errors import problem, problems
-from web.limits import PLACING, is_own_machine, limiter
+from web.limits import PLACING, limit
 from web.order_request import read_order
 
 KEY_HEADER = "Idempotency-Key"
@@ -25,7 +25,7 @@ _logger = structlog.get_logger(__name__)
 
 
 @blueprint.post("/api/orders")
-@limiter.limit(PLACING, exempt_when=is_own_machine)
+@limit(PLACING)
 def place() -> Response:
     """Take an order."""
     here = counter()
@@ -57,7 +57,7 @@ def show(order_id: str) -> Response:
 
 
 @blueprint.post("/api/orders/<order_id:order_id>/cancel")
-@limiter.limit(PLACING, exempt_when=is_own_machine)
+@limit(PLACING)
 def cancel(order_id: str) -> Response:
     """Cancel an order that is not cooking yet."""
     try:

@@ -12,7 +12,7 @@ from domain.settings import LANGUAGES
 from web.api import answers
 from web.correlation import correlation_id
 from web.counter import counter
-from web.limits import PLACING, is_own_machine, limiter
+from web.limits import PLACING, is_own_machine, limit
 from web.order_request import read_order
 from web.shop import blueprint
 from web.shop.forms import OrderForm, posted
@@ -42,7 +42,7 @@ def no_order() -> Response:
 
 
 @blueprint.post("/orders")
-@limiter.limit(PLACING, exempt_when=_needs_no_limit)
+@limit(PLACING, unless=_needs_no_limit)
 def order() -> Response:
     """Take an order; or, for browsers without scripts, add a pizza to the basket or take one out."""
     form = OrderForm(formdata=posted(request.form))

@@ -9,7 +9,7 @@ from web.api.orders import CUSTOMER_CANCELLED
 from web.confirmation import NOT_SENT, Confirmation
 from web.correlation import correlation_id
 from web.counter import counter
-from web.limits import PLACING, is_own_machine, limiter
+from web.limits import PLACING, limit
 from web.shop import blueprint
 
 _logger = structlog.get_logger(__name__)
@@ -28,7 +28,7 @@ def progress(order_id: str) -> Response:
 
 
 @blueprint.post("/orders/<order_id:order_id>/cancel")
-@limiter.limit(PLACING, exempt_when=is_own_machine)
+@limit(PLACING)
 def cancel(order_id: str) -> Response:
     """Cancel the order, if it is not cooking yet."""
     if Confirmation().validate():

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from uuid_utils.compat import uuid7
 
 from domain.kernel import clock
+from domain.kernel.unit_of_work import UnitOfWork
 
 ID_PATTERN = "[0-9a-f]{32}"
 """A customer's id as a regular expression."""
@@ -55,17 +56,20 @@ class Record:
         return f"{self.phone[:3]}{'•' * (len(self.phone) - 5)}{self.phone[-2:]}"
 
 
-# Both in one statement: each one costs more than what it does. Sorted: two who add the same people must not deadlock.
+# All in one statement: each one costs more than what it does. Sorted: two who add the same people must not deadlock.
 _FIND_OR_ADD = text("""
 WITH wanted AS (
     SELECT * FROM json_to_recordset(CAST(:people AS json)) AS w (id text, phone text, name text, email text)
-), known AS (SELECT c.id, c.phone, c.ordered FROM customers c WHERE c.phone = ANY(CAST(:phones AS text[]))), added AS (
+), known AS (
+    SELECT c.id, c.phone, c.ordered, (SELECT k.key FROM personal_keys k WHERE k.person = c.id) AS key
+    FROM customers c WHERE c.phone = ANY(CAST(:phones AS text[]))
+), added AS (
     INSERT INTO customers (id, phone, name, email, created_at)
     SELECT w.id, w.phone, w.name, w.email, :now FROM wanted w
     WHERE NOT EXISTS (SELECT FROM known WHERE known.phone = w.phone)
     ORDER BY w.phone ON CONFLICT (phone) DO NOTHING RETURNING id, phone
 )
-SELECT id, phone, ordered, ordered AS returning FROM known UNION ALL SELECT id, phone, true, false FROM added
+SELECT id, phone, ordered, ordered AS returning, key FROM known UNION ALL SELECT id, phone, true, false, NULL FROM added
 """)
 # Whom staff have written down orders for the first time: once, whoever else takes an order of theirs just now.
 _FIRST = text("""
@@ -75,8 +79,8 @@ UPDATE customers SET ordered = true WHERE id IN (
 """)
 
 
-def find_or_add(connection: Connection, contacts: Sequence[Contact]) -> list[Customer]:
-    """Give the customer for each contact, by number. Never changes a known one's name."""
+def find_or_add(work: UnitOfWork, contacts: Sequence[Contact]) -> list[Customer]:
+    """Give the customer for each contact, by number, and the work their keys. Never changes a known one's name."""
     people = {
         contact.phone: {"id": uuid7().hex, "phone": contact.phone, "name": contact.name, "email": contact.email}
         for contact in reversed(contacts)  # of two with one number, the first names the customer
@@ -88,10 +92,15 @@ def find_or_add(connection: Connection, contacts: Sequence[Contact]) -> list[Cus
             "phones": [person["phone"] for person in missing],
             "now": clock.now(),
         }
-        rows = connection.execute(_FIND_OR_ADD, values).all()
+        rows = work.connection.execute(_FIND_OR_ADD, values).all()
+        for row in rows:
+            if row.key:
+                work.knows_key(row.id, row.key)
+            elif row.ordered and not row.returning:
+                work.add_key(row.id)
         found |= {row.phone: Customer(row.id, row.returning) for row in rows if row.ordered}
         if first := [row.id for row in rows if not row.ordered]:
-            found |= {row.phone: Customer(row.id, False) for row in connection.execute(_FIRST, {"ids": first})}
+            found |= {row.phone: Customer(row.id, False) for row in work.connection.execute(_FIRST, {"ids": first})}
         # Whom somebody else added or met just now, a second look sees.
     met: set[str] = set()
     customers = []

@@ -1,7 +1,6 @@
 """Placing orders: each is saved with the event that tells of it, as many in a transaction as come together."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -14,7 +13,7 @@ from domain.events import OrderItem, OrderPlaced
 from domain.kernel import clock
 from domain.kernel.unit_of_work import UnitOfWork
 from domain.menu import Menu
-from domain.orders import Order, OrderError, UnknownOrderError, as_placed, get, new_id, without_notes
+from domain.orders import Order, OrderError, as_placed, get, new_id, without_notes
 from domain.settings import Settings
 
 Placed = tuple[Order, bool]
@@ -38,36 +37,28 @@ class Incoming:
 def place(work: UnitOfWork, incoming: Sequence[Incoming], menu: Menu, settings: Settings) -> list[Outcome]:
     """Save orders and record that they were placed. Gives for each the order, or why it cannot be ordered.
 
-    With an idempotency key that was used for the same request, gives that order as it was first placed; parallel
-    requests wait for each other. Charges house accounts with what is put on them. Raises KeyReusedError where a key
-    was another request's, and then nothing is saved.
+    With an idempotency key that was used for the same request, gives that order as it was first placed. Charges house
+    accounts with what is put on them. Raises KeyReusedError where a key was another request's, and then nothing is
+    saved; where somebody else is saving one with such a key this moment, the work fails (``is_duplicate``).
     """
-    outcomes: dict[int, Outcome] = {}
+    outcomes: dict[int, Outcome] = {**_placed_before(work.connection, incoming)}
     items: dict[int, tuple[OrderItem, ...]] = {}
     for number, asked in enumerate(incoming):
-        try:
-            items[number] = price(asked.new.lines, menu)
-        except InvalidOrderError as invalid:  # but what has sold out since it was placed was ordered in time
-            outcomes[number] = invalid
-            with suppress(UnknownOrderError):
-                outcomes[number] = _placed_before(work.connection, asked)
+        if number not in outcomes:
+            try:
+                items[number] = price(asked.new.lines, menu)
+            except InvalidOrderError as invalid:
+                outcomes[number] = invalid
     for number in _beyond_credit(work, incoming, items, settings):
         del items[number]
         outcomes[number] = InvalidOrderError({"payment": accounts.REFUSED})
-    customers = find_or_add(work.connection, [incoming[number].new.contact for number in items])
-    drafts = {
-        number: _draft(incoming[number].new, items[number], customer.id, menu, settings)
-        for number, customer in zip(items, customers, strict=True)
-    }
-    added = _insert(work, [(draft, incoming[number]) for number, draft in drafts.items()])
-    owed = [draft for draft in drafts.values() if draft.payment == accounts.PAYMENT and draft.id in added]
-    accounts.charge(work, [(draft.customer_id, draft.id, draft.total) for draft in owed])
-    for (number, draft), customer in zip(drafts.items(), customers, strict=True):
-        if draft.id in added:
-            work.record(_event(draft, customer.returning), correlation_id=incoming[number].correlation_id)
-            outcomes[number] = draft, True
-        else:
-            outcomes[number] = _placed_before(work.connection, incoming[number])
+    first_of = {incoming[number].key or number: number for number in reversed(items)}  # of those with one key
+    saved = _save(work, incoming, {number: items[number] for number in sorted(first_of.values())}, menu, settings)
+    for number in items:
+        first = first_of[incoming[number].key or number]
+        if first != number:
+            _see_that_it_is_the_same(incoming[number], incoming[first].new.digest())
+        outcomes[number] = saved[first], first == number
     return [outcomes[number] for number in range(len(incoming))]
 
 
@@ -85,6 +76,27 @@ def _beyond_credit(
     ]
     may = accounts.within_limit(work, wishes)
     return [number for number, fine in zip(wanted, may, strict=True) if not fine]
+
+
+def _save(
+    work: UnitOfWork,
+    incoming: Sequence[Incoming],
+    items: Mapping[int, tuple[OrderItem, ...]],
+    menu: Menu,
+    settings: Settings,
+) -> dict[int, Order]:
+    """Save the orders of what is priced, with their customers, and record that they were placed."""
+    customers = find_or_add(work, [incoming[number].new.contact for number in items])
+    orders = {}
+    for number, customer in zip(items, customers, strict=True):
+        order = orders[number] = _draft(incoming[number].new, items[number], customer.id, menu, settings)
+        work.record(_event(order, customer.returning), correlation_id=incoming[number].correlation_id)
+    # Sorted by key: two who save the same keys must not deadlock.
+    rows = [as_placed(order) | _beside(incoming[number]) for number, order in orders.items()]
+    work.add("orders", sorted(rows, key=lambda row: row["idempotency_key"] or ""))
+    owed = [order for order in orders.values() if order.payment == accounts.PAYMENT]
+    accounts.charge(work, [(order.customer_id, order.id, order.total) for order in owed])
+    return orders
 
 
 def _draft(new: NewOrder, items: tuple[OrderItem, ...], customer_id: str, menu: Menu, settings: Settings) -> Order:
@@ -116,30 +128,34 @@ def _draft(new: NewOrder, items: tuple[OrderItem, ...], customer_id: str, menu: 
     )
 
 
-def _insert(work: UnitOfWork, drafts: Sequence[tuple[Order, Incoming]]) -> set[str]:
-    """Save drafts whose key is new; gives their ids. Sorted by key: two who save the same keys must not deadlock."""
-    rows = [as_placed(order) | _beside(asked) for order, asked in sorted(drafts, key=lambda draft: draft[1].key or "")]
-    return set(work.insert("orders", rows, "(idempotency_key) DO NOTHING", returning="id"))
-
-
 def _beside(asked: Incoming) -> dict[str, str | None]:
     digest = f"\\x{asked.new.digest().hex()}" if asked.key else None
     return {"idempotency_key": asked.key, "request_hash": digest, "card_token": asked.new.card_token}
 
 
-def _placed_before(connection: Connection, asked: Incoming) -> Placed:
-    """Give the order that was placed with this key, as it was then.
+def _placed_before(connection: Connection, incoming: Sequence[Incoming]) -> dict[int, Placed]:
+    """Give the orders that were placed with these keys, as they were then. Raises KeyReusedError if one was another."""
+    keys = [asked.key for asked in incoming if asked.key]
+    if not keys:
+        return {}
+    found = {
+        row.idempotency_key: row
+        for row in connection.execute(
+            text("SELECT id, idempotency_key, request_hash FROM orders WHERE idempotency_key = ANY(:keys)"),
+            {"keys": keys},
+        )
+    }
+    placed = {}
+    for number, asked in enumerate(incoming):
+        if row := found.get(asked.key):
+            _see_that_it_is_the_same(asked, bytes(row.request_hash))
+            placed[number] = Order(**as_placed(get(connection, row.id))), False
+    return placed
 
-    Raises UnknownOrderError if there is none, and KeyReusedError if it was another.
-    """
-    found = connection.execute(
-        text("SELECT id, request_hash FROM orders WHERE idempotency_key = :key"), {"key": asked.key}
-    ).one_or_none()
-    if found is None:
-        raise UnknownOrderError("There is no such order.")
-    if bytes(found.request_hash) != asked.new.digest():
+
+def _see_that_it_is_the_same(asked: Incoming, digest: bytes) -> None:
+    if asked.new.digest() != digest:
         raise KeyReusedError("This Idempotency-Key was used for another order: make a new key for each order.")
-    return Order(**as_placed(get(connection, found.id))), False
 
 
 def _event(order: Order, returning: bool) -> OrderPlaced:

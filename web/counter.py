@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from domain.basket import NewOrder
 from domain.database import connect
 from domain.kernel.failpoint import FailPoint
-from domain.kernel.unit_of_work import Database, UnitOfWork, is_conflict
+from domain.kernel.unit_of_work import Database, UnitOfWork, is_conflict, is_duplicate
 from domain.menu import CachedMenu, Menu
 from domain.placing import Incoming, Outcome, Placed, place
 from domain.settings import Settings
@@ -78,7 +78,7 @@ class Counter:
                 _COMMITTED.reach()
                 return done
             except DBAPIError as error:
-                if time.monotonic() >= until or not is_conflict(error):
+                if time.monotonic() >= until or not (is_conflict(error) or is_duplicate(error)):
                     raise
                 tried += 1
                 time.sleep(spread(0.01 * 2 ** min(tried, 5)))

@@ -1,19 +1,20 @@
 """The event log: append-only, numbered without gaps in each stream, read back as events of the present version."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row, TextClause, text
 
 from domain.kernel.event import Catalogue, Event, Recorded
 from domain.kernel.personal import Keys, decrypt, encrypt, make_keys, read_keys
 
 # An event of a process goes on with its stream's correlation; any other takes that of what caused it. What has no other
 # cause follows from the event before it in its stream.
-_APPEND = text("""
-WITH incoming AS (
+_APPEND = """
+incoming AS (
     SELECT * FROM ROWS FROM (json_to_recordset(CAST(:pending AS json)) AS (
         id uuid, type text, version int, stream text, data jsonb, correlation_id text, causation_id uuid,
         continues boolean
@@ -33,11 +34,13 @@ WITH incoming AS (
     RETURNING position
 )
 INSERT INTO outbox (position) SELECT position FROM appended
-""")
+"""
 
 COLUMNS = """e.position, e.id, e.type, e.version, e.stream, e.sequence, e.data::text AS data,
     e.correlation_id, e.causation_id, e.recorded_at"""
 """What ``decode`` wants of a row of ``events e``."""
+
+Rows = Sequence[Mapping[str, Any]]
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -49,18 +52,36 @@ class Pending(msgspec.Struct, frozen=True):
     causation_id: UUID | None
 
 
-def append(connection: Connection, pending: Sequence[Pending]) -> None:
-    """Append events to their streams and hand them to the outbox, in one statement.
+def append(
+    connection: Connection, pending: Sequence[Pending], known: Mapping[str, bytes], rows: Mapping[str, Rows]
+) -> None:
+    """Append events to their streams and hand them to the outbox, and insert new rows of tables, in one statement.
+
+    ``known`` are keys that need not be read or made; all rows of a table have the same columns.
 
     Whoever appends to a stream must hold the lock of the row that the stream is about; a race that breaks this rule
     ends in a unique violation, never in a gap.
     """
-    if not pending:
+    if not pending and not rows:
         return
-    subjects = {_person(p.event) for p in pending if p.event.personal}
-    keys = make_keys(connection, subjects)
-    # One JSON document: an array of texts would be escaped by the driver character by character.
-    connection.execute(_APPEND, {"pending": msgspec.json.encode([_row(p, keys) for p in pending]).decode()})
+    keys = make_keys(connection, {_person(p.event) for p in pending if p.event.personal}, known)
+    # JSON documents: an array of texts would be escaped by the driver character by character.
+    documents = {"pending": [_row(p, keys) for p in pending], **rows}
+    connection.execute(
+        _statement(*((table, ", ".join(rows[table][0])) for table in rows)),
+        {name: msgspec.json.encode(document).decode() for name, document in documents.items()},
+    )
+
+
+@cache
+def _statement(*tables: tuple[str, str]) -> TextClause:
+    """Give the statement that appends events and inserts rows of these tables, each with its columns."""
+    inserts = (
+        f"new_{table} AS (INSERT INTO {table} ({columns}) SELECT {columns}"
+        f" FROM json_populate_recordset(CAST(NULL AS {table}), CAST(:{table} AS json)))"
+        for table, columns in tables
+    )
+    return text("WITH " + ", ".join([*inserts, _APPEND]))
 
 
 def _row(pending: Pending, keys: Keys) -> dict[str, Any]:

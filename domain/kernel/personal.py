@@ -26,6 +26,11 @@ SELECT person, key FROM known UNION ALL SELECT person, key FROM made
 _READ = text("SELECT person, key FROM personal_keys WHERE person = ANY(:persons)")
 
 
+def new_key() -> bytes:
+    """Make a key."""
+    return AESGCM.generate_key(128)
+
+
 def read_keys(connection: Connection, persons: Iterable[str]) -> Keys:
     """Give the keys of those persons who still have one."""
     wanted = sorted(set(persons))
@@ -34,17 +39,18 @@ def read_keys(connection: Connection, persons: Iterable[str]) -> Keys:
     return {row.person: AESGCM(row.key) for row in connection.execute(_READ, {"persons": wanted})}
 
 
-def make_keys(connection: Connection, persons: Iterable[str]) -> Keys:
-    """Give every person's key, made now for those who have none."""
-    wanted = sorted(set(persons))
+def make_keys(connection: Connection, persons: Iterable[str], known: Mapping[str, bytes]) -> Keys:
+    """Give every person's key, made now for those who have none; those that are known are not looked for."""
+    ciphers = {person: AESGCM(key) for person, key in known.items()}
+    wanted = sorted(set(persons) - ciphers.keys())
     if not wanted:
-        return {}
-    made = [AESGCM.generate_key(128) for _ in wanted]
+        return ciphers
+    made = [new_key() for _ in wanted]
     rows = connection.execute(_READ_OR_MAKE, {"persons": wanted, "keys": made})
-    keys = {row.person: AESGCM(row.key) for row in rows}
-    if len(keys) < len(wanted):  # somebody else made theirs just now; a second look sees them
-        keys.update(read_keys(connection, set(wanted) - keys.keys()))
-    return keys
+    ciphers |= {row.person: AESGCM(row.key) for row in rows}
+    if missing := set(wanted) - ciphers.keys():  # somebody else made theirs just now; a second look sees them
+        ciphers |= read_keys(connection, missing)
+    return ciphers
 
 
 def drop_key(connection: Connection, person: str) -> None:

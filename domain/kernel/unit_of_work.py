@@ -20,6 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from domain.kernel import log
 from domain.kernel.event import Event, Recorded
+from domain.kernel.personal import new_key
 
 _logger = structlog.get_logger(__name__)
 
@@ -43,6 +44,7 @@ _LONG_READ = {
 FRESH_SECONDS = 1.0
 """For so long after its use a connection is taken to be alive."""
 _CONFLICTS = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
+_DUPLICATE = "23505"  # unique violation
 
 
 class LockOrderError(Exception):
@@ -71,6 +73,8 @@ class UnitOfWork:
         self._cause_of = {cause.event.identity: cause for cause in causes}
         self._recorded = {id(cause.event): cause for cause in causes}
         self._pending: list[log.Pending] = []
+        self._rows: dict[str, list[Mapping[str, Any]]] = {}
+        self._keys: dict[str, bytes] = {}
 
     def run(self, sql: str, **values: Any) -> CursorResult[Any]:
         """Run one SQL statement with named values."""
@@ -99,6 +103,24 @@ class UnitOfWork:
             rows=msgspec.json.encode(rows).decode(),
         )
         return found.scalars().all() if returning else []
+
+    def add(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Have new rows inserted at the end, all with the same columns, in the statement that appends the events.
+
+        Until then nobody sees them, this work neither. Where one is there already, the work fails (``is_duplicate``).
+        """
+        if rows:
+            self._rows.setdefault(table, []).extend(rows)
+
+    def add_key(self, person: str) -> None:
+        """Make the key of somebody who is new, and cannot have one yet; it is kept as ``add`` keeps rows."""
+        key = new_key()
+        self.knows_key(person, key)
+        self.add("personal_keys", [{"person": person, "key": f"\\x{key.hex()}"}])
+
+    def knows_key(self, person: str, key: bytes) -> None:
+        """Take the key of somebody, found with something else, so that it need not be looked for."""
+        self._keys[person] = key
 
     def locks(self, table: str) -> None:
         """Announce that the next statement locks rows of this table, all that will be changed, sorted by key.
@@ -142,9 +164,10 @@ class UnitOfWork:
             self.by_retry.add(position)
 
     def flush(self) -> None:
-        """Append what was recorded; called once, as the last thing before the commit."""
-        log.append(self.connection, self._pending)
+        """Insert what was added and append what was recorded; called once, as the last thing before the commit."""
+        log.append(self.connection, self._pending, self._keys, self._rows)
         self._pending.clear()
+        self._rows.clear()
 
 
 class Database:
@@ -251,6 +274,11 @@ def is_conflict(error: BaseException) -> bool:
     """Tell whether a transaction failed only because another one was in its way: run it again."""
     state = getattr(getattr(error, "orig", None), "sqlstate", None)
     return isinstance(error, DBAPIError) and state in _CONFLICTS
+
+
+def is_duplicate(error: BaseException) -> bool:
+    """Tell whether a transaction failed because what it adds is there already: added since it looked, maybe."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == _DUPLICATE
 
 
 def is_connection_loss(error: BaseException) -> bool:

@@ -6,14 +6,17 @@ from collections.abc import Callable, Sequence
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from domain import inventory, orders
+from domain import inventory, menu, orders, placing
+from domain.basket import Line, NewOrder
+from domain.customers import Contact
 from domain.database import hold
 from domain.delivery import Dispatch
-from domain.events import OrderPlaced, OrderReady, StockReserved
-from domain.kernel import clock
-from domain.kernel.unit_of_work import UnitOfWork
+from domain.events import OrderPlaced, OrderReady, StockReserved, catalogue
+from domain.kernel import clock, log
+from domain.kernel.unit_of_work import UnitOfWork, is_conflict, is_duplicate
 from domain.kitchen import Kitchen
 from domain.orders import Order
+from domain.placing import Incoming, Outcome
 from domain.settings import settings
 from tests.conftest import until
 from tests.integration.conftest import Shop
@@ -22,6 +25,13 @@ from tests.integration.probe import Probe
 pytestmark = pytest.mark.integration
 
 _BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+WANTED = NewOrder(
+    contact=Contact("Ada", "+15550100001"),
+    fulfilment="pickup",
+    payment="cash",
+    lines=(Line(pizza="margherita", size="large", quantity=1),),
+)
 
 
 class Second:
@@ -68,6 +78,41 @@ def ready_order(shop: Shop) -> OrderReady:
     return OrderReady(
         **order.contact, fulfilment="delivery", preparation_time=1, estimated_preparation_time=1, ready_at=clock.now()
     )
+
+
+def test_of_two_who_place_an_order_with_one_key_the_second_fails_and_then_finds_the_first_ones(shop: Shop) -> None:
+    shop.orders(Incoming(WANTED, None, "before"))  # so that the second need not wait to add the customer
+
+    def order(work: UnitOfWork) -> list[Outcome]:
+        return placing.place(work, [Incoming(WANTED, "k", "now")], menu.read(work.connection), settings())
+
+    second = Second(shop, order)
+    with shop.database.begin("first") as work:
+        ((first, _),) = order(work)  # type: ignore[misc]
+        work.flush()
+        second.comes()
+    with pytest.raises(IntegrityError) as failed:
+        second.ends()
+    assert is_duplicate(failed.value)
+    assert not is_conflict(failed.value)
+    assert shop.orders(Incoming(WANTED, "k", "later")) == [(first, False)]
+    assert shop.value("SELECT count(*) FROM orders") == shop.value("SELECT count(*) FROM events") == 2
+
+
+def test_whom_two_meet_at_once_is_added_once_with_one_key_for_what_is_personal(shop: Shop) -> None:
+    def order(work: UnitOfWork) -> None:
+        placing.place(work, [Incoming(WANTED, None, "now")], menu.read(work.connection), settings())
+
+    second = Second(shop, order)
+    with shop.database.begin("first") as work:
+        order(work)
+        second.comes()
+    second.ends()
+    assert shop.value("SELECT count(*) FROM customers") == shop.value("SELECT count(*) FROM personal_keys") == 1
+    with shop.database.read() as connection:
+        streams = [f"order-{row.id}" for row in shop.rows("SELECT id FROM orders ORDER BY placed_at")]
+        events = [recorded for [recorded] in log.read_streams(connection, catalogue, streams).values()]
+    assert [recorded.event.customer_name for recorded in events] == ["Ada", "Ada"]  # type: ignore[union-attr]
 
 
 def test_two_who_fire_at_once_put_no_more_into_the_oven_than_it_holds(

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,6 @@ def command() -> None:
     With PIZZERIA_BUS=memory there is one, which delivers events as well.
     """
     shop = settings()
-    if _HANDED_DOWN not in os.environ:
-        ports.check("PIZZERIA", shop.host, shop.port)
-    logs.configure("web")
-    Server(shop).run()
+    with nullcontext() if _HANDED_DOWN in os.environ else ports.hold("PIZZERIA", shop.host, shop.port):
+        logs.configure("web")
+        Server(shop).run()

@@ -6,13 +6,14 @@ from decimal import Decimal
 
 import pytest
 
-from domain import history
+from domain import history, menu
 from domain.basket import InvalidOrderError, Line, NewOrder
 from domain.customers import Contact
 from domain.kernel import clock
 from domain.orders import Order, get
 from domain.payments import APPROVE
-from domain.placing import Incoming, KeyReusedError, Outcome
+from domain.placing import Incoming, KeyReusedError, Outcome, place
+from domain.settings import settings
 from tests.contract.stored import sample, store
 from tests.integration.conftest import Shop
 
@@ -78,6 +79,16 @@ def test_each_has_its_own_event_stream_and_correlation(shop: Shop) -> None:
     ]
     assert shop.value("SELECT count(*) FROM outbox") == 5
     assert [order.name for order in placed] == [f"Guest {number}" for number in range(5)]
+
+
+def test_an_order_is_saved_in_two_statements_of_whomever(shop: Shop) -> None:
+    shop.orders(asked(1))
+    with shop.database.begin("test") as work:
+        now = menu.read(work.connection)
+        with shop.statements() as seen:
+            place(work, [asked(1), asked(2)], now, settings())
+            work.flush()
+    assert len(seen) == 2, seen
 
 
 def test_an_id_begins_with_the_time_so_that_orders_of_one_evening_lie_together(shop: Shop) -> None:

@@ -157,6 +157,23 @@ def test_an_order_that_must_wait_for_another_transaction_holds_up_nobody_else(si
     assert site.rows("SELECT data ->> 'returning_customer' FROM events ORDER BY position DESC LIMIT 1") == [("true",)]
 
 
+def test_an_order_that_another_process_is_just_saving_is_found_once_it_has(site: Site) -> None:
+    first = post(site, Idempotency_Key="before")
+    with psycopg.connect(site.url) as other, ThreadPoolExecutor(1) as people:
+        other.execute("UPDATE orders SET idempotency_key = 'now'")
+        again = people.submit(post, site, Idempotency_Key="now")
+        tries: set[object] = set()
+
+        def tried_alone() -> bool:
+            tries.update(site.rows("SELECT xact_start FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+            return len(tries) > 1
+
+        until(tried_alone, 10)
+        other.commit()
+        assert again.result(10).get_json() == first.get_json()
+    assert site.saved() == ONE
+
+
 def test_fifty_parallel_posts_with_one_key_make_one_order(site: Site) -> None:
     answers: list[tuple[int, str]] = []
     start = threading.Barrier(50)

@@ -59,7 +59,7 @@ def within_limit(work: UnitOfWork, wishes: Sequence[Wish]) -> list[bool]:
     """Tell of each order whether it may be put on the account, given those before it, and lock the accounts.
 
     Whoever saves the orders has to charge them in the same transaction: until its end nobody else is let in. One whose
-    key was used already may, and takes no credit: it will not be saved again.
+    key somebody else has used meanwhile may, and takes no credit: it cannot be saved, and tried again it is found.
     """
     if not wishes:
         return []

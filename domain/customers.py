@@ -69,7 +69,7 @@ WITH wanted AS (
     WHERE NOT EXISTS (SELECT FROM known WHERE known.phone = w.phone)
     ORDER BY w.phone ON CONFLICT (phone) DO NOTHING RETURNING id, phone
 )
-SELECT id, phone, ordered, ordered AS returning, key FROM known UNION ALL SELECT id, phone, true, false, NULL FROM added
+SELECT id, phone, ordered, false AS added, key FROM known UNION ALL SELECT id, phone, true, true, NULL FROM added
 """)
 # Whom staff have written down orders for the first time: once, whoever else takes an order of theirs just now.
 _FIRST = text("""
@@ -96,9 +96,9 @@ def find_or_add(work: UnitOfWork, contacts: Sequence[Contact]) -> list[Customer]
         for row in rows:
             if row.key:
                 work.knows_key(row.id, row.key)
-            elif row.ordered and not row.returning:
+            elif row.added:
                 work.add_key(row.id)
-        found |= {row.phone: Customer(row.id, row.returning) for row in rows if row.ordered}
+        found |= {row.phone: Customer(row.id, not row.added) for row in rows if row.ordered}
         if first := [row.id for row in rows if not row.ordered]:
             found |= {row.phone: Customer(row.id, False) for row in work.connection.execute(_FIRST, {"ids": first})}
         # Whom somebody else added or met just now, a second look sees.

@@ -26,7 +26,7 @@ _PHONE = re.compile(r"\+?[0-9][0-9 ()./-]{2,30}|\(?[0-9][0-9 ()./-]{2,30}")
 _PLAIN_PHONE = re.compile(r"\+1[2-9][0-9]{9}")
 _PLAIN_MAIL = re.compile(r"[a-z0-9]+(?:[._+-][a-z0-9]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,}")
 _PLAIN_LENGTH = 64
-"""The most that comes before the @."""
+"""Characters at the most: then each part is short enough, too."""
 _NO_MAIL = tuple(f".{name}" for name in SPECIAL_USE_DOMAIN_NAMES)
 
 

@@ -11,7 +11,7 @@ from domain.basket import InvalidOrderError, NewOrder, preparation_time, price, 
 from domain.customers import find_or_add
 from domain.events import OrderItem, OrderPlaced
 from domain.kernel import clock
-from domain.kernel.unit_of_work import UnitOfWork
+from domain.kernel.unit_of_work import UnitOfWork, is_conflict, is_duplicate
 from domain.menu import Menu
 from domain.orders import Order, OrderError, as_placed, get, new_id, without_notes
 from domain.settings import Settings
@@ -34,12 +34,17 @@ class Incoming:
     correlation_id: str
 
 
+def is_in_the_way(error: BaseException) -> bool:
+    """Tell whether placing failed for what others did at that moment, with the same key maybe: it may be tried again."""
+    return is_conflict(error) or is_duplicate(error)
+
+
 def place(work: UnitOfWork, incoming: Sequence[Incoming], menu: Menu, settings: Settings) -> list[Outcome]:
     """Save orders and record that they were placed. Gives for each the order, or why it cannot be ordered.
 
     With an idempotency key that was used for the same request, gives that order as it was first placed. Charges house
     accounts with what is put on them. Raises KeyReusedError where a key was another request's, and then nothing is
-    saved; where somebody else is saving one with such a key this moment, the work fails (``is_duplicate``).
+    saved; where somebody else is saving one with such a key this moment, the work fails (``is_in_the_way``).
     """
     outcomes: dict[int, Outcome] = {**_placed_before(work.connection, incoming)}
     items: dict[int, tuple[OrderItem, ...]] = {}

@@ -11,9 +11,9 @@ from sqlalchemy.exc import DBAPIError
 from domain.basket import NewOrder
 from domain.database import connect
 from domain.kernel.failpoint import FailPoint
-from domain.kernel.unit_of_work import Database, UnitOfWork, is_conflict, is_duplicate
+from domain.kernel.unit_of_work import Database, UnitOfWork, is_conflict
 from domain.menu import CachedMenu, Menu
-from domain.placing import Incoming, Outcome, Placed, place
+from domain.placing import Incoming, Outcome, Placed, is_in_the_way, place
 from domain.settings import Settings
 from tasks.bus.retry import spread
 from web.live import Watch
@@ -55,7 +55,7 @@ class Counter:
         try:
             return self._till.place(incoming)
         except NotTogetherError:
-            (outcome,) = self.change(correlation_id, lambda work: self._place(work, [incoming]))
+            (outcome,) = self.change(correlation_id, lambda work: self._place(work, [incoming]), again=is_in_the_way)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -66,7 +66,13 @@ class Counter:
     def _place(self, work: UnitOfWork, incoming: Sequence[Incoming]) -> Sequence[Outcome]:
         return place(work, incoming, self._menu.get(work.connection), self.settings)
 
-    def change(self, correlation_id: str, step: Callable[[UnitOfWork], T], patience: float = PATIENCE) -> T:
+    def change(
+        self,
+        correlation_id: str,
+        step: Callable[[UnitOfWork], T],
+        patience: float = PATIENCE,
+        again: Callable[[BaseException], bool] = is_conflict,
+    ) -> T:
         """Run a step in a transaction, for some seconds again when another transaction was in its way."""
         until = time.monotonic() + patience
         tried = 0
@@ -78,7 +84,7 @@ class Counter:
                 _COMMITTED.reach()
                 return done
             except DBAPIError as error:
-                if time.monotonic() >= until or not (is_conflict(error) or is_duplicate(error)):
+                if time.monotonic() >= until or not again(error):
                     raise
                 tried += 1
                 time.sleep(spread(0.01 * 2 ** min(tried, 5)))

@@ -16,7 +16,14 @@ TELLING = "600 per minute"
 
 P = ParamSpec("P")
 
-_FORWARDED = ("FORWARDED", "VIA", "X_REAL_IP", "X_FORWARDED_FOR", "X_FORWARDED_HOST", "X_FORWARDED_PROTO")
+_FORWARDED = (
+    "HTTP_FORWARDED",
+    "HTTP_VIA",
+    "HTTP_X_REAL_IP",
+    "HTTP_X_FORWARDED_FOR",
+    "HTTP_X_FORWARDED_HOST",
+    "HTTP_X_FORWARDED_PROTO",
+)
 
 
 def caller() -> str:
@@ -26,7 +33,7 @@ def caller() -> str:
 
 def is_own_machine() -> bool:
     """Tell whether a request comes from this machine itself and by no proxy, as those of `pizzeria simulate` do."""
-    return _is_loopback(caller()) and not any(f"HTTP_{name}" in request.environ for name in _FORWARDED)
+    return _is_loopback(caller()) and not any(name in request.environ for name in _FORWARDED)
 
 
 @lru_cache

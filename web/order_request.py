@@ -172,7 +172,7 @@ def _across(payload: Mapping[Any, Any]) -> dict[str, str]:
     if payload.get("payment") == "card" and (token is None or (isinstance(token, str) and not token.strip(" "))):
         problems["card_token"] = _WANTED["card_token"]
     items = payload.get("items")
-    counts = [item.get("quantity") for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    counts = [item.get("quantity") for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
     if sum(count for count in counts if type(count) is int and count > 0) > MAX_PIZZAS:
         problems["items"] = f"Order at most {MAX_PIZZAS} pizzas at once; call us for more."
     return problems

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from domain.kernel.unit_of_work import is_conflict, is_connection_loss, is_duplicate
-from domain.placing import Incoming, KeyReusedError, Outcome, Placed
+from domain.kernel.unit_of_work import is_connection_loss
+from domain.placing import Incoming, KeyReusedError, Outcome, Placed, is_in_the_way
 
 MOST = 50
 """Orders in one transaction at the most."""
@@ -134,7 +134,7 @@ class Till:
             return self._save(incoming)
         except Exception as error:
             lost = is_connection_loss(error)
-            foreseen = lost or is_conflict(error) or is_duplicate(error) or isinstance(error, KeyReusedError)
+            foreseen = lost or is_in_the_way(error) or isinstance(error, KeyReusedError)
             say = _logger.warning if foreseen else _logger.error
             say("orders_not_saved_together", error=type(error).__name__, orders=len(incoming))
             return [_made(UnansweredError if lost else NotTogetherError, error) for _ in incoming]

@@ -49,7 +49,7 @@ class Load:
             if not self._ended:
                 connection.ask(request(), now)
 
-        for _ in range(self.connections):  # one after the other: whichever of the server's processes is free takes it
+        for _ in range(self.connections):  # one after the other
             (connection,) = await self._open(1, answered)
             connection.ask(request(), perf_counter())
         await warming.wait()
@@ -131,7 +131,7 @@ def main(
             await watch(port, watched.read_text().split())
         if rate:
             return await load.at_a_rate(rate, number)
-        # The server's first process to be ready takes every connection that waits, and would keep them all.
+        # Until every process of the server listens, those that do take every connection, and would keep it.
         await Load(port, connections).as_many_as_it_takes(warm, 0)
         return await load.as_many_as_it_takes(warm, seconds)
 

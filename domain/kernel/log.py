@@ -52,6 +52,12 @@ class Pending(msgspec.Struct, frozen=True):
     causation_id: UUID | None
 
 
+def insertion(table: str, columns: str, rows: str) -> str:
+    """Give SQL that inserts the rows of a JSON document, which the parameter ``rows`` holds."""
+    source = f"json_populate_recordset(CAST(NULL AS {table}), CAST(:{rows} AS json))"
+    return f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {source}"
+
+
 def append(
     connection: Connection, pending: Sequence[Pending], known: Mapping[str, bytes], rows: Mapping[str, Rows]
 ) -> None:
@@ -76,11 +82,7 @@ def append(
 @cache
 def _statement(*tables: tuple[str, str]) -> TextClause:
     """Give the statement that appends events and inserts rows of these tables, each with its columns."""
-    inserts = (
-        f"new_{table} AS (INSERT INTO {table} ({columns}) SELECT {columns}"
-        f" FROM json_populate_recordset(CAST(NULL AS {table}), CAST(:{table} AS json)))"
-        for table, columns in tables
-    )
+    inserts = (f"new_{table} AS ({insertion(table, columns, table)})" for table, columns in tables)
     return text("WITH " + ", ".join([*inserts, _APPEND]))
 
 

@@ -97,8 +97,7 @@ class UnitOfWork:
             return []
         columns = ", ".join(rows[0])
         found = self.run(
-            f"INSERT INTO {table} ({columns}) SELECT {columns}"
-            f" FROM json_populate_recordset(CAST(NULL AS {table}), CAST(:rows AS json)) ON CONFLICT {on_conflict}"
+            f"{log.insertion(table, columns, 'rows')} ON CONFLICT {on_conflict}"
             + (f" RETURNING {returning}" if returning else ""),
             rows=msgspec.json.encode(rows).decode(),
         )
@@ -164,7 +163,7 @@ class UnitOfWork:
             self.by_retry.add(position)
 
     def flush(self) -> None:
-        """Insert what was added and append what was recorded; called once, as the last thing before the commit."""
+        """Insert what was added and append what was recorded; called once, after all effects."""
         log.append(self.connection, self._pending, self._keys, self._rows)
         self._pending.clear()
         self._rows.clear()
@@ -272,8 +271,7 @@ def run_after_commit(work: UnitOfWork) -> None:
 
 def is_conflict(error: BaseException) -> bool:
     """Tell whether a transaction failed only because another one was in its way: run it again."""
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
-    return isinstance(error, DBAPIError) and state in _CONFLICTS
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _CONFLICTS
 
 
 def is_duplicate(error: BaseException) -> bool:

@@ -2,7 +2,6 @@
 
 import errno
 import socket
-from contextlib import suppress
 from typing import Any
 
 from tasks.cli import CannotRun
@@ -33,8 +32,10 @@ def hold(names: str, host: str, port: int) -> socket.socket:
     check(names, host, port)
     held, place = _socket(host, port)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    with suppress(OSError):  # for a minute, what is left of connections to somebody else who was there is in the way
-        held.bind(place)
+    # What is left of connections to somebody else who was there is not in the way; whoever checks the port later is.
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(place)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     return held
 
 

@@ -114,7 +114,7 @@ class Shop:
         return order
 
     def orders(self, *incoming: Incoming) -> list[Outcome]:
-        """Place orders together; once more where somebody else has just placed one with such a key."""
+        """Place orders together; again where somebody else has just placed one with such a key."""
         for _ in range(10):
             try:
                 with self.database.begin("test") as work:

@@ -157,6 +157,23 @@ def test_a_second_transaction_waits_for_the_first_and_counts_what_it_charged(sho
     assert owed(shop) == PRICE
 
 
+def test_an_order_that_another_transaction_has_just_charged_is_not_refused(shop: Shop) -> None:
+    open_account(shop, "10")  # room for one
+    outcomes: list[Outcome] = []
+
+    def order(work: UnitOfWork) -> None:
+        outcomes.extend(place(work, [asked(key="k")], menu.read(work.connection), settings_of_process()))
+
+    second = Second(shop, order)
+    with shop.database.begin("first") as work:
+        order(work)
+        second.comes()
+    with pytest.raises(IntegrityError):  # tried again, it is found
+        second.ends()
+    assert not any(refused(outcome) for outcome in outcomes)
+    assert owed(shop) == PRICE
+
+
 def test_a_cancelled_order_is_taken_off_once_and_what_was_paid_in_cash_is_not(shop: Shop) -> None:
     open_account(shop, "20")
     gone, kept = (placed(outcome) for outcome in shop.orders(asked(), asked()))

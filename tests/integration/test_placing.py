@@ -118,6 +118,12 @@ def test_of_two_with_one_key_one_is_saved_and_both_get_it(shop: Shop) -> None:
     assert shop.value("SELECT count(*) FROM orders") == shop.value("SELECT count(*) FROM events") == 2
 
 
+def test_one_key_for_two_orders_that_come_together_is_refused_and_nothing_is_saved(shop: Shop) -> None:
+    with pytest.raises(KeyReusedError):
+        shop.orders(asked(1, key="k"), asked(2, key="k"))
+    assert shop.value("SELECT count(*) FROM orders") == 0
+
+
 def test_what_speaks_against_one_does_not_touch_the_others(shop: Shop) -> None:
     fine, unknown, last = shop.orders(asked(2), asked(3, pizza="calzone"), asked(5))
     assert isinstance(unknown, InvalidOrderError)

@@ -38,6 +38,11 @@ def test_an_address_that_no_library_is_asked_about_is_written_as_the_library_wri
         assert written == validate_email(email, check_deliverability=False, test_environment=True).normalized
 
 
+def test_no_plain_address_is_taken_of_which_a_part_is_longer_than_names_of_hosts_allow() -> None:
+    with pytest.raises(PydanticCustomError):
+        fields.mail_address(f"a@{'b' * 64}.com")
+
+
 @pytest.mark.parametrize("name", sorted(set(SPECIAL_USE_DOMAIN_NAMES) - {"test"}))
 def test_no_plain_address_is_taken_where_no_mail_goes(name: str) -> None:
     with pytest.raises(PydanticCustomError):

@@ -6,16 +6,11 @@ import socket
 import pytest
 
 from tasks.cli import CannotRun, ports
+from tasks.cli.embedded import free_port
 
 pytestmark = pytest.mark.unit
 
 HOST = "127.0.0.1"
-
-
-def free() -> int:
-    with socket.socket() as trial:
-        trial.bind((HOST, 0))
-        return int(trial.getsockname()[1])
 
 
 def listener(port: int) -> socket.socket:
@@ -29,7 +24,7 @@ def listener(port: int) -> socket.socket:
 
 
 def test_a_port_is_taken_from_the_moment_that_it_is_held_though_nobody_listens_yet() -> None:
-    port = free()
+    port = free_port()
     with ports.hold("PIZZERIA", HOST, port):
         for taken in (ports.check, ports.hold):
             with pytest.raises(CannotRun, match=f"Port {port} is taken: set PIZZERIA_PORT"):
@@ -38,7 +33,7 @@ def test_a_port_is_taken_from_the_moment_that_it_is_held_though_nobody_listens_y
 
 
 def test_whoever_holds_a_port_is_in_nobodys_way_who_is_to_listen_there_and_is_never_called() -> None:
-    port = free()
+    port = free_port()
     with ports.hold("PIZZERIA", HOST, port), listener(port) as one, listener(port) as other:
         for _ in range(50):
             with socket.create_connection((HOST, port), 5):
@@ -47,6 +42,17 @@ def test_whoever_holds_a_port_is_in_nobodys_way_who_is_to_listen_there_and_is_ne
 
 
 def test_where_somebody_listens_nobody_else_can() -> None:
-    port = free()
+    port = free_port()
     with listener(port), pytest.raises(CannotRun, match="is taken"):
         ports.hold("PIZZERIA", HOST, port)
+
+
+def test_what_is_left_of_connections_to_somebody_else_keeps_nobody_from_holding_the_port() -> None:
+    port = free_port()
+    with socket.create_server((HOST, port)) as other, socket.create_connection((HOST, port), 5) as caller:
+        other.accept()[0].close()  # whoever hangs up first has the rest wait with them
+        assert caller.recv(1) == b""
+    with ports.hold("PIZZERIA", HOST, port) as held:
+        assert held.getsockname()[1] == port
+        with pytest.raises(CannotRun, match="is taken"):
+            ports.hold("PIZZERIA", HOST, port)

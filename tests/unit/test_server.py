@@ -3,6 +3,8 @@
 import pytest
 
 from domain.settings import Settings
+from tasks.cli import CannotRun, ports, web
+from tasks.cli.embedded import free_port
 from tasks.cli.web import Server
 
 pytestmark = pytest.mark.unit
@@ -18,3 +20,19 @@ def test_each_process_listens_by_itself_unless_a_socket_is_handed_to_us(monkeypa
     assert Server(Settings()).cfg.reuse_port
     monkeypatch.setenv("LISTEN_FDS", "1")
     assert not Server(Settings()).cfg.reuse_port
+
+
+def test_while_the_web_runs_its_port_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    ran = []
+
+    def run(_: Server) -> None:
+        with pytest.raises(CannotRun, match=f"Port {port} is taken"):
+            ports.check("PIZZERIA", "127.0.0.1", port)
+        ran.append(port)
+
+    monkeypatch.setattr(Server, "run", run)
+    monkeypatch.setattr(web, "settings", lambda: Settings.model_validate({"host": "127.0.0.1", "port": port}))
+    monkeypatch.setattr(web.logs, "configure", lambda _: None)
+    web.command.callback()  # type: ignore[misc]
+    assert ran == [port]

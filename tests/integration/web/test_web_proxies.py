@@ -64,6 +64,13 @@ def test_this_machine_is_not_limited_unless_a_proxy_says_so(make_site: MakeSite,
     use_up(site, HERE, X_Forwarded_For="127.0.0.1")
 
 
+@pytest.mark.parametrize(
+    "header", ["Forwarded", "Via", "X_Real_IP", "X_Forwarded_For", "X_Forwarded_Host", "X_Forwarded_Proto"]
+)
+def test_whatever_a_proxy_says_on_this_machine_its_callers_are_limited(make_site: MakeSite, header: str) -> None:
+    use_up(limited(make_site, 0), HERE, **{header: "marios.example"})
+
+
 def test_behind_a_trusted_proxy_with_tls_everything_is_https(make_site: MakeSite) -> None:
     site = make_site(trusted_proxies=1)
     page = site.client.get("/", environ_base=PROXY, headers=TLS)

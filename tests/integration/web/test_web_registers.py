@@ -14,6 +14,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from domain import menu_import, price_list
+from domain.database import ADVISORY_LOCKS
 from domain.menu import FRESH_SECONDS
 from domain.registers import registers
 from tests.conftest import until
@@ -199,6 +200,16 @@ def test_of_two_who_change_one_entry_at_once_the_second_is_told(site: Site, name
     (done,) = [answer.get_json() for answer in answers if answer.status_code == 200]
     assert ask(site, "GET", f"{name}/{entry['id']}").get_json() == done
     assert {tuple(fields(answer)) for answer in answers if answer.status_code == 409} == {("version",)}
+
+
+def test_whoever_changes_a_register_waits_until_nobody_else_does(site: Site) -> None:
+    with psycopg.connect(site.url) as other, ThreadPoolExecutor(1) as managers:
+        other.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCKS["registers"]])
+        change = managers.submit(ask, site, "POST", "drivers", NEW["drivers"])
+        until(lambda: change.done() or site.rows("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'advisory'"), 10)
+        assert not change.done()
+        other.commit()
+        assert change.result(10).status_code == 201
 
 
 @pytest.mark.parametrize("name", [name for name, register in registers().items() if register.known_by == "name"])

@@ -35,7 +35,7 @@ class Incoming:
 
 
 def is_in_the_way(error: BaseException) -> bool:
-    """Tell whether placing failed for what others did at that moment, with the same key maybe: it may be tried again."""
+    """Tell whether placing failed for what others did meanwhile, with the same key maybe: it may be tried again."""
     return is_conflict(error) or is_duplicate(error)
 
 

@@ -131,7 +131,7 @@ def main(
             await watch(port, watched.read_text().split())
         if rate:
             return await load.at_a_rate(rate, number)
-        # Until every process of the server listens, those that do take every connection, and would keep it.
+        # Until every process of the server is ready, those that are take every connection, and would keep it.
         await Load(port, connections).as_many_as_it_takes(warm, 0)
         return await load.as_many_as_it_takes(warm, seconds)
 

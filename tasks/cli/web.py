@@ -2,7 +2,6 @@
 
 import os
 import signal
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,12 @@ from gunicorn.util import import_app
 from domain import logs
 from domain.settings import Settings, settings
 from tasks.cli import ports
+from tasks.cli.fair import Places
 from tasks.cli.process import end_with_parent
 from tasks.cli.programs import place
 
-_HANDED_DOWN = "LISTEN_FDS"
-"""The variable by which systemd hands a socket to gunicorn, on which it listens already."""
+_HANDED_DOWN = {"GUNICORN_FD", "LISTEN_FDS"}
+"""Variables by which a socket is handed to gunicorn, which listens already: by itself before (USR2), by systemd."""
 
 
 class _JsonLines(Logger):  # type: ignore[misc]
@@ -44,12 +44,10 @@ class Server(BaseApplication):  # type: ignore[misc]
         options = {
             "bind": place(self._shop.host, self._shop.port),
             "workers": 1 if self._shop.bus == "memory" else self._shop.web_workers,  # each would be a relay of its own
-            "worker_class": "gevent",
+            "worker_class": "tasks.cli.fair.FairWorker",
+            "pre_fork": Places().give,
             "worker_connections": 1000,
-            # Each process with a socket of its own, among which the kernel spreads who calls. From one socket the first
-            # to wake takes nearly all, and the others save their few orders one by one: see docs/decisions/0017.
-            "reuse_port": _HANDED_DOWN not in os.environ,
-            "timeout": 30,  # who calls a process that hangs waits for its end
+            "timeout": 60,
             "graceful_timeout": 5,  # event streams never end by themselves
             "keepalive": 30,
             "backlog": 2048,
@@ -81,6 +79,7 @@ def command() -> None:
     With PIZZERIA_BUS=memory there is one, which delivers events as well.
     """
     shop = settings()
-    with nullcontext() if _HANDED_DOWN in os.environ else ports.hold("PIZZERIA", shop.host, shop.port):
-        logs.configure("web")
-        Server(shop).run()
+    if not os.environ.keys() & _HANDED_DOWN:
+        ports.check("PIZZERIA", shop.host, shop.port)
+    logs.configure("web")
+    Server(shop).run()
